@@ -1,0 +1,1 @@
+//! karmada-agent: pull mode, the member's controllers beside the member.

@@ -1,0 +1,1 @@
+//! Karmada's kinds, names, labels, defaults and pure validation.

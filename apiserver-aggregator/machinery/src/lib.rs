@@ -1,0 +1,1 @@
+//! What Kubernetes objects are: schemas, defaults, validation, patches, apply, selectors, tables, OpenAPI.

@@ -1,0 +1,1 @@
+//! Kubernetes REST semantics over a store.

@@ -1,0 +1,1 @@
+//! The store: embedded, in memory or etcd, and the watch cache over it.

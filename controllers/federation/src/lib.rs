@@ -1,0 +1,1 @@
+//! Controllers that face the control plane.

@@ -1,0 +1,1 @@
+//! Clients, credentials and shared caches of the member clusters.

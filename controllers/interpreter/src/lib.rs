@@ -1,0 +1,1 @@
+//! The resource interpreter's pure part: what a template means, from value to value.

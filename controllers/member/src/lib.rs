@@ -1,0 +1,1 @@
+//! Controllers that face one member: in the manager for push, in the agent for pull.

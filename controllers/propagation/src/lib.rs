@@ -1,0 +1,1 @@
+//! Pure propagation: policy match, overrides, Work rendering, status aggregation, eviction, quota.

@@ -1,0 +1,1 @@
+//! The controller kit: shell, queues, caches, patcher, metrics, health.

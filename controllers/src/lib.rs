@@ -1,0 +1,1 @@
+//! karmada-controller-manager: the registry of all controllers.

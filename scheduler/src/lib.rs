@@ -1,0 +1,1 @@
+//! karmada-scheduler: queue, snapshot and commit around the pure core.

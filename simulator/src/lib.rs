@@ -1,0 +1,1 @@
+//! A member cluster in process: API server, workload controllers and fake nodes.

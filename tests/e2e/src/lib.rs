@@ -1,0 +1,1 @@
+//! End-to-end tests: whole plane in process, and real kubectl over sockets.

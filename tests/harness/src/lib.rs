@@ -1,0 +1,1 @@
+//! A whole control plane with members in one process, for tests.

@@ -1,0 +1,1 @@
+//! One API server in process, for tests.
