@@ -1,0 +1,3 @@
+//! The built-in kinds: their resources, defaults, validation and strategies.
+
+pub mod names;
