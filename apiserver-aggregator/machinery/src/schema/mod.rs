@@ -1,5 +1,171 @@
 //! The structural schema: one model for custom resources, Karmada's kinds and built-in kinds.
+//!
+//! A [`Schema`] is a handle on a flat arena of nodes, so it is cheap to clone and may be recursive. All built-in kinds
+//! share one arena; a custom resource version has its own. Algorithms walk it with [`Node`], a borrowed view of one node.
+//!
+//! Two flavours exist. A [`Flavor::Structural`] schema describes a custom resource: unknown fields are pruned after
+//! decoding, null is a value, violations are field errors. A [`Flavor::Typed`] schema describes a kind that kube-apiserver
+//! decodes into a Go struct: nulls are absent fields, values of the wrong type are refused while decoding, empty values
+//! vanish or appear as Go's encoder has it.
 
-/// A structural schema of one kind.
-#[derive(Clone, Debug, Default)]
-pub struct Schema {}
+mod build;
+mod builtin;
+mod node;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use node::{Arena, NodeId};
+
+pub use builtin::{builtin, builtin_definition, builtin_descriptions, builtin_documents, definition_name};
+pub use node::Node;
+
+/// The JSON type of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// Any JSON value.
+    #[default]
+    Any,
+    /// An object with fields, or a map.
+    Object,
+    /// A list.
+    Array,
+    /// A string.
+    String,
+    /// A whole number.
+    Integer,
+    /// Any number.
+    Number,
+    /// true or false.
+    Boolean,
+}
+
+impl Type {
+    /// The name in an OpenAPI schema; empty for [`Type::Any`].
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "",
+            Self::Object => "object",
+            Self::Array => "array",
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+        }
+    }
+}
+
+/// How a schema's objects are decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Flavor {
+    /// As custom resources: generic JSON, pruned.
+    #[default]
+    Structural,
+    /// As Go structs.
+    Typed,
+}
+
+/// How a list is merged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ListType {
+    /// Replaced whole.
+    #[default]
+    Atomic,
+    /// Scalars without duplicates.
+    Set,
+    /// Objects told apart by their map keys.
+    Map,
+}
+
+/// How an object is merged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MapType {
+    /// Field by field.
+    #[default]
+    Granular,
+    /// Replaced whole.
+    Atomic,
+}
+
+/// How a strategic merge patch treats a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PatchStrategy {
+    /// `merge`: lists are merged by key or as sets.
+    pub merge: bool,
+    /// `replace`: the value is replaced.
+    pub replace: bool,
+    /// `retainKeys`: fields not named by `$retainKeys` are cleared.
+    pub retain_keys: bool,
+}
+
+/// What Go's encoder and decoder do with a field of a typed kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum GoField {
+    /// A value with `omitempty`: the zero value is left out.
+    #[default]
+    OmitEmpty,
+    /// A pointer with `omitempty`: left out only if nil.
+    Pointer,
+    /// A value without `omitempty`: always written.
+    Always,
+}
+
+/// The structure of one kind. Cheap to clone; equal to nothing but itself.
+#[derive(Clone)]
+pub struct Schema {
+    arena: Arc<Arena>,
+    root: NodeId,
+}
+
+impl Schema {
+    /// The schema of a custom resource version, from the `openAPIV3Schema` of a CRD. The schema need not be valid: what
+    /// cannot be understood is ignored. Use [`Schema::any`] for a version without a schema.
+    pub fn from_openapi(schema: &Value) -> Self {
+        let mut builder = build::Builder::new(Flavor::Structural);
+        let root = builder.structural_root(schema);
+        Self { arena: Arc::new(builder.finish()), root }
+    }
+
+    /// Like [`Schema::from_openapi`], for a part of a schema that is not the root of a resource.
+    pub fn from_fragment(schema: &Value) -> Self {
+        let mut builder = build::Builder::new(Flavor::Structural);
+        let root = builder.fragment(schema);
+        Self { arena: Arc::new(builder.finish()), root }
+    }
+
+    /// A schema that allows every field and knows only the metadata of a resource.
+    pub fn any() -> Self {
+        Self::from_openapi(&serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}))
+    }
+
+    /// The root node.
+    pub fn root(&self) -> Node<'_> {
+        self.arena.node(self.root)
+    }
+
+    /// How the objects are decoded.
+    pub fn flavor(&self) -> Flavor {
+        self.arena.flavor
+    }
+}
+
+impl Default for Schema {
+    fn default() -> Self {
+        Self::any()
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let root = self.root();
+        f.debug_struct("Schema")
+            .field("flavor", &self.flavor())
+            .field("definition", &root.definition())
+            .field("type", &root.kind())
+            .finish_non_exhaustive()
+    }
+}
