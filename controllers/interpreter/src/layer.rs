@@ -1,0 +1,182 @@
+//! The stack of interpreters, and who answers what.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::answer::{Component, Dependency, Replicas, StatusItem};
+use crate::error::InterpretError;
+use crate::native::Native;
+use crate::operation::{GroupVersionKind, Operation};
+
+/// One source of interpretations. A method is only called when [`Layer::enabled`] said yes for its operation and the
+/// object's kind; its default answers that nobody interprets this.
+pub trait Layer: Send + Sync {
+    /// Whether this layer answers the operation for the kind.
+    fn enabled(&self, kind: &GroupVersionKind, operation: Operation) -> bool;
+
+    /// The number of replicas and what each needs.
+    fn get_replicas(&self, object: &Value) -> Result<Replicas, InterpretError> {
+        Err(unanswered(Operation::InterpretReplica, object))
+    }
+
+    /// The components of a workload with several pod templates.
+    fn get_components(&self, object: &Value) -> Result<Vec<Component>, InterpretError> {
+        Err(unanswered(Operation::InterpretComponent, object))
+    }
+
+    /// The object with this number of replicas.
+    fn revise_replica(&self, object: &Value, replicas: i64) -> Result<Value, InterpretError> {
+        let _ = replicas;
+        Err(unanswered(Operation::ReviseReplica, object))
+    }
+
+    /// The desired object with what must be kept of the observed one.
+    fn retain(&self, desired: &Value, observed: &Value) -> Result<Value, InterpretError> {
+        let _ = observed;
+        Err(unanswered(Operation::Retain, desired))
+    }
+
+    /// The template with a status that sums up what the members report.
+    fn aggregate_status(
+        &self,
+        object: &Value,
+        items: &[StatusItem],
+        now: Timestamp,
+    ) -> Result<Value, InterpretError> {
+        let _ = (items, now);
+        Err(unanswered(Operation::AggregateStatus, object))
+    }
+
+    /// The part of the status that is worth reporting; nothing if there is none.
+    fn reflect_status(&self, object: &Value) -> Result<Option<Value>, InterpretError> {
+        Err(unanswered(Operation::InterpretStatus, object))
+    }
+
+    /// Whether the object is healthy.
+    fn interpret_health(&self, object: &Value) -> Result<bool, InterpretError> {
+        Err(unanswered(Operation::InterpretHealth, object))
+    }
+
+    /// The objects that this one needs beside it.
+    fn get_dependencies(&self, object: &Value) -> Result<Vec<Dependency>, InterpretError> {
+        Err(unanswered(Operation::InterpretDependency, object))
+    }
+}
+
+fn unanswered(operation: Operation, object: &Value) -> InterpretError {
+    InterpretError::NotFound {
+        operation,
+        kind: GroupVersionKind::of(object),
+    }
+}
+
+/// A stack of layers; for each operation the first enabled one answers.
+#[derive(Clone)]
+pub struct Interpreter {
+    layers: Arc<[Arc<dyn Layer>]>,
+}
+
+impl std::fmt::Debug for Interpreter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interpreter")
+            .field("layers", &self.layers.len())
+            .finish()
+    }
+}
+
+impl Default for Interpreter {
+    fn default() -> Self {
+        Self::native()
+    }
+}
+
+impl Interpreter {
+    /// Only the native interpretations.
+    pub fn native() -> Self {
+        Self::new([Arc::new(Native) as Arc<dyn Layer>])
+    }
+
+    /// Layers in order of precedence.
+    pub fn new(layers: impl IntoIterator<Item = Arc<dyn Layer>>) -> Self {
+        Self {
+            layers: layers.into_iter().collect(),
+        }
+    }
+
+    /// The first layer that answers the operation for the kind.
+    pub fn layer(&self, kind: &GroupVersionKind, operation: Operation) -> Option<&dyn Layer> {
+        self.layers
+            .iter()
+            .find(|layer| layer.enabled(kind, operation))
+            .map(AsRef::as_ref)
+    }
+
+    /// Whether any layer answers the operation for the kind.
+    pub fn hook_enabled(&self, kind: &GroupVersionKind, operation: Operation) -> bool {
+        self.layer(kind, operation).is_some()
+    }
+
+    fn answering(
+        &self,
+        object: &Value,
+        operation: Operation,
+    ) -> Result<&dyn Layer, InterpretError> {
+        self.layer(&GroupVersionKind::of(object), operation)
+            .ok_or_else(|| unanswered(operation, object))
+    }
+
+    /// See [`Layer::get_replicas`].
+    pub fn get_replicas(&self, object: &Value) -> Result<Replicas, InterpretError> {
+        self.answering(object, Operation::InterpretReplica)?
+            .get_replicas(object)
+    }
+
+    /// See [`Layer::get_components`].
+    pub fn get_components(&self, object: &Value) -> Result<Vec<Component>, InterpretError> {
+        self.answering(object, Operation::InterpretComponent)?
+            .get_components(object)
+    }
+
+    /// See [`Layer::revise_replica`].
+    pub fn revise_replica(&self, object: &Value, replicas: i64) -> Result<Value, InterpretError> {
+        self.answering(object, Operation::ReviseReplica)?
+            .revise_replica(object, replicas)
+    }
+
+    /// See [`Layer::retain`].
+    pub fn retain(&self, desired: &Value, observed: &Value) -> Result<Value, InterpretError> {
+        self.answering(desired, Operation::Retain)?
+            .retain(desired, observed)
+    }
+
+    /// See [`Layer::aggregate_status`].
+    pub fn aggregate_status(
+        &self,
+        object: &Value,
+        items: &[StatusItem],
+        now: Timestamp,
+    ) -> Result<Value, InterpretError> {
+        self.answering(object, Operation::AggregateStatus)?
+            .aggregate_status(object, items, now)
+    }
+
+    /// See [`Layer::reflect_status`].
+    pub fn reflect_status(&self, object: &Value) -> Result<Option<Value>, InterpretError> {
+        self.answering(object, Operation::InterpretStatus)?
+            .reflect_status(object)
+    }
+
+    /// See [`Layer::interpret_health`].
+    pub fn interpret_health(&self, object: &Value) -> Result<bool, InterpretError> {
+        self.answering(object, Operation::InterpretHealth)?
+            .interpret_health(object)
+    }
+
+    /// See [`Layer::get_dependencies`].
+    pub fn get_dependencies(&self, object: &Value) -> Result<Vec<Dependency>, InterpretError> {
+        self.answering(object, Operation::InterpretDependency)?
+            .get_dependencies(object)
+    }
+}
