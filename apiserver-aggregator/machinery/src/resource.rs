@@ -175,6 +175,28 @@ pub trait Strategy: Send + Sync {
     fn graceful_deletion_seconds(&self, _object: &Value, _requested: Option<i64>) -> Option<i64> {
         None
     }
+
+    /// Whether the resource behaves as one that is defined by a CRD: its lists name the kind of every item, its bodies must
+    /// name their kind, a PUT needs a resourceVersion. True for custom resources and for Karmada's kinds, which are CRDs
+    /// on an upstream server.
+    fn custom_resource(&self) -> bool {
+        false
+    }
+
+    /// Whether a deletion answers with the deleted object instead of a Status (pods, services, service accounts, …).
+    fn returns_deleted_object(&self) -> bool {
+        false
+    }
+
+    /// Whether dependents are orphaned when a deletion says nothing about them (replication controllers, jobs).
+    fn orphans_dependents_by_default(&self) -> bool {
+        false
+    }
+
+    /// The text of a `Warning` header that every request to this version gets.
+    fn deprecation_warning(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A strategy that adds nothing to the generic path.
