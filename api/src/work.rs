@@ -4,7 +4,9 @@
 pub mod v1alpha1;
 pub mod v1alpha2;
 
-pub use v1alpha1::{Manifest, ManifestStatus, ResourceIdentifier, Work, WorkSpec, WorkStatus, WorkloadTemplate};
+pub use v1alpha1::{
+    Manifest, ManifestStatus, ResourceIdentifier, Work, WorkSpec, WorkStatus, WorkloadTemplate,
+};
 pub use v1alpha2::*;
 
 use crate::record::string_enum;
