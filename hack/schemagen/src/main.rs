@@ -1,7 +1,7 @@
 //! Generates `apiserver-aggregator/machinery/assets/builtin-*.json.gz`: the structure of every built-in kind, from
 //! k8s-openapi's types, combined with the list types, merge keys and Go facts of `go-types.json` and `list-keys.json`.
 //!
-//! Three assets come out:
+//! Two assets come out:
 //! - `builtin-schemas.json.gz`: definitions without descriptions; what the server keeps parsed in memory;
 //! - `builtin-descriptions.json.gz`: the descriptions, which only OpenAPI documents need.
 
@@ -180,6 +180,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let list_keys: Value = serde_json::from_slice(&fs::read(here.join("list-keys.json"))?)?;
 
+    // How Go holds a field: "pointer" (an empty value is kept) or "always" (written even if absent). Everything else is a
+    // value with omitempty if it is optional, and always written if it is required.
+    let go_types: Value = serde_json::from_slice(&fs::read(here.join("go-types.json"))?)?;
+
     let mut generator = SchemaSettings::openapi3().with(|s| s.inline_subschemas = false).into_generator();
     roots(&mut generator);
     let raw: BTreeMap<String, Value> = generator.take_definitions(false).into_iter().collect();
@@ -193,6 +197,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             if let Some(facts) = list_keys["properties"].get(name) {
                 if let Some(Value::Object(properties)) = object.get_mut("properties") {
                     merge_facts(properties, facts);
+                }
+            }
+            if let Some(facts) = go_types.get(name).and_then(Value::as_object) {
+                for (property, kind) in facts {
+                    if let Some(Value::Object(slot)) = object.get_mut("properties").and_then(|p| p.get_mut(property)) {
+                        slot.insert("x-go".into(), kind.clone());
+                    }
                 }
             }
             if let Some(facts) = list_keys["types"].get(name).and_then(Value::as_object) {

@@ -57,3 +57,20 @@ pub fn path_segment(name: &str) -> Option<String> {
         _ => None,
     }
 }
+
+/// A DNS-1123 subdomain of at most 63 bytes, since pods carry it in a label: stateful sets.
+pub fn stateful_set(name: &str) -> Option<String> {
+    at_most(name, 63)
+}
+
+/// A DNS-1123 subdomain of at most 52 bytes, since jobs append a suffix: cron jobs.
+pub fn cron_job(name: &str) -> Option<String> {
+    at_most(name, 52)
+}
+
+fn at_most(name: &str, max: usize) -> Option<String> {
+    if name.len() > max {
+        return Some(format!("must be no more than {max} characters"));
+    }
+    dns_subdomain(name)
+}

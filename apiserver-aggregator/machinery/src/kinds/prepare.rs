@@ -1,0 +1,168 @@
+//! What is dropped or filled when an object of a built-in kind is created or updated.
+
+use serde_json::{Map, Value, json};
+
+use crate::gvk::GroupVersionKind;
+use crate::resource::RequestContext;
+
+type Create = fn(&mut Value, &RequestContext<'_>);
+type Update = fn(&mut Value, &Value, &RequestContext<'_>);
+
+/// The preparation of a new object and of a change.
+pub(super) fn of(gvk: &GroupVersionKind) -> (Create, Update) {
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("", "Namespace") => (create_namespace, keep_finalizers),
+        ("", "Pod") => (create_pod, |_, _, _| {}),
+        ("", "PersistentVolumeClaim") => (pending, |_, _, _| {}),
+        ("", "PersistentVolume") => (create_volume, |_, _, _| {}),
+        ("batch", "Job") => (create_job, |_, _, _| {}),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => (create_definition, |_, _, _| {}),
+        _ => (|_, _| {}, |_, _, _| {}),
+    }
+}
+
+/// The object at a key, made if it is absent or of another type.
+fn object_at<'a>(object: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
+    let slot = object.as_object_mut()?.entry(key).or_insert_with(|| Value::Object(Map::new()));
+    if !slot.is_object() {
+        *slot = Value::Object(Map::new());
+    }
+    slot.as_object_mut()
+}
+
+/// New namespaces are active and carry the finalizer that the namespace controller removes.
+fn create_namespace(object: &mut Value, _ctx: &RequestContext<'_>) {
+    if let Some(status) = object_at(object, "status") {
+        *status = Map::from_iter([("phase".to_owned(), "Active".into())]);
+    }
+    if let Some(spec) = object_at(object, "spec") {
+        let finalizers = spec.entry("finalizers").or_insert_with(|| json!([]));
+        match finalizers.as_array_mut() {
+            Some(list) if !list.iter().any(|f| f == "kubernetes") => list.push("kubernetes".into()),
+            Some(_) => {}
+            None => *finalizers = json!(["kubernetes"]),
+        }
+    }
+}
+
+/// Finalizers of a namespace change through the finalize subresource only.
+fn keep_finalizers(object: &mut Value, old: &Value, ctx: &RequestContext<'_>) {
+    if ctx.subresource != Some("finalize") {
+        if let Some(finalizers) = old.get("spec").and_then(|s| s.get("finalizers")) {
+            if let Some(spec) = object_at(object, "spec") {
+                spec.insert("finalizers".to_owned(), finalizers.clone());
+            }
+        }
+    }
+}
+
+/// New pods are pending, with their quality of service.
+fn create_pod(object: &mut Value, _ctx: &RequestContext<'_>) {
+    let class = qos_class(object);
+    if let Some(status) = object_at(object, "status") {
+        *status = Map::from_iter([("phase".to_owned(), "Pending".into()), ("qosClass".to_owned(), class.into())]);
+    }
+}
+
+/// Guaranteed if every container limits CPU and memory to what it requests, best effort if none asks for anything.
+pub(super) fn qos_class(pod: &Value) -> &'static str {
+    let empty = Vec::new();
+    let spec = &pod["spec"];
+    let lists = ["containers", "initContainers"].map(|key| spec[key].as_array().unwrap_or(&empty));
+    let pod_level = &spec["resources"];
+    let all: Vec<&Value> = if pod_level.is_object() {
+        vec![pod_level]
+    } else {
+        lists.iter().flat_map(|list| list.iter()).map(|c| &c["resources"]).collect()
+    };
+    let mut any = false;
+    let mut guaranteed = !all.is_empty();
+    for resources in all {
+        for name in ["cpu", "memory"] {
+            let (request, limit) = (&resources["requests"][name], &resources["limits"][name]);
+            let set = |v: &Value| !v.is_null() && v.as_str() != Some("0") && v.as_i64() != Some(0);
+            any |= set(request) || set(limit);
+            guaranteed &= set(limit) && (request.is_null() || request == limit);
+        }
+    }
+    match (any, guaranteed) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}
+
+fn pending(object: &mut Value, _ctx: &RequestContext<'_>) {
+    if let Some(status) = object_at(object, "status") {
+        *status = Map::from_iter([("phase".to_owned(), "Pending".into())]);
+    }
+}
+
+fn create_volume(object: &mut Value, ctx: &RequestContext<'_>) {
+    if let Some(status) = object_at(object, "status") {
+        let seconds = jiff::Timestamp::from_second(ctx.now.as_second()).unwrap_or(ctx.now);
+        *status = Map::from_iter([
+            ("phase".to_owned(), "Pending".into()),
+            ("lastPhaseTransitionTime".to_owned(), seconds.to_string().into()),
+        ]);
+    }
+}
+
+/// A job selects its pods by its own uid unless it says that it brings a selector.
+fn create_job(object: &mut Value, _ctx: &RequestContext<'_>) {
+    let (Some(uid), Some(name)) =
+        (crate::meta::uid(object).map(str::to_owned), crate::meta::name(object).map(str::to_owned))
+    else {
+        return;
+    };
+    let Some(spec) = object_at(object, "spec") else { return };
+    if spec.get("manualSelector").and_then(Value::as_bool) == Some(true) {
+        return;
+    }
+    if let Some(template) = spec.get_mut("template") {
+        if let Some(labels) = crate::meta::metadata_mut(template)
+            .map(|m| m.entry("labels").or_insert_with(|| Value::Object(Map::new())))
+            .and_then(Value::as_object_mut)
+        {
+            for (key, value) in [
+                ("batch.kubernetes.io/job-name", &name),
+                ("job-name", &name),
+                ("batch.kubernetes.io/controller-uid", &uid),
+                ("controller-uid", &uid),
+            ] {
+                labels.insert(key.to_owned(), value.clone().into());
+            }
+        }
+    }
+    spec.insert("selector".to_owned(), json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
+}
+
+/// A new definition has stored its storage version and nothing else.
+fn create_definition(object: &mut Value, _ctx: &RequestContext<'_>) {
+    let stored: Vec<Value> = object["spec"]["versions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|v| v["storage"] == true)
+        .map(|v| v["name"].clone())
+        .collect();
+    if let Some(status) = object_at(object, "status") {
+        *status = Map::from_iter([
+            ("acceptedNames".to_owned(), json!({"kind": "", "plural": ""})),
+            ("conditions".to_owned(), Value::Null),
+            ("storedVersions".to_owned(), if stored.is_empty() { Value::Null } else { stored.into() }),
+        ]);
+    }
+}
+
+/// A pod's own grace period, unless the caller names one; pods that no node has taken go at once.
+pub(super) fn pod_grace_period(pod: &Value, requested: Option<i64>) -> Option<i64> {
+    let spec = &pod["spec"];
+    let mut seconds = requested.or_else(|| spec["terminationGracePeriodSeconds"].as_i64()).unwrap_or(30);
+    if seconds < 0 {
+        seconds = 1;
+    }
+    let unscheduled = spec["nodeName"].as_str().unwrap_or_default().is_empty();
+    let finished = matches!(pod["status"]["phase"].as_str(), Some("Failed" | "Succeeded"));
+    Some(if unscheduled || finished { 0 } else { seconds })
+}
