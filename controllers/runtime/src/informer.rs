@@ -99,6 +99,8 @@ struct Index<T> {
 }
 
 struct Store<T> {
+    /// The revision up to which the list or watch has been taken in; 0 where versions are not numbers.
+    progress: u64,
     items: BTreeMap<ObjectKey, Item<T>>,
     indexes: HashMap<&'static str, Index<T>>,
 }
@@ -233,7 +235,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
             client,
             spec,
             decode: Box::new(decode),
-            store: RwLock::new(Store { items: BTreeMap::new(), indexes: HashMap::new() }),
+            store: RwLock::new(Store { progress: 0, items: BTreeMap::new(), indexes: HashMap::new() }),
             handlers: RwLock::new(Vec::new()),
             synced: watch::Sender::new(false),
         })
@@ -328,18 +330,13 @@ impl<T: Send + Sync + 'static> Informer<T> {
         let _never_closed = synced.wait_for(|synced| *synced).await;
     }
 
-    /// Takes in an object that the caller has just written, so that the next reconcile sees it even before the watch does.
-    /// Older than what is known: ignored.
-    pub fn observe(&self, text: &str) {
-        if let Some((key, version, object)) = self.decode_object(text) {
-            let newer = |known: &str| match (known.parse::<u64>(), version.parse::<u64>()) {
-                (Ok(known), Ok(new)) => new > known,
-                _ => false,
-            };
-            let stale = self.store.read().items.get(&key).is_some_and(|item| !newer(&item.resource_version));
-            if !stale {
-                self.put(key, version, object, false);
-            }
+    /// Takes in an object that the caller has just written, as the server answered it, so that the next reconcile sees it
+    /// even before the watch does. Ignored if the watch has come as far already: then it knows better, for the object may
+    /// have been changed or deleted since.
+    pub fn observe(&self, object: &Value) {
+        let text = object.to_string();
+        if let Some((key, version, object)) = self.decode_object(&text) {
+            self.put(key, version, object, Source::Observed);
         }
     }
 
@@ -428,7 +425,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
             for item in list.items.unwrap_or_default() {
                 if let Some((key, version, object)) = self.decode_object(item.get()) {
                     seen.insert(key.clone());
-                    self.put(key, version, object, initial);
+                    self.put(key, version, object, Source::List { initial });
                 }
             }
             token = list.metadata.token;
@@ -436,8 +433,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
                 let gone: Vec<ObjectKey> =
                     self.store.read().items.keys().filter(|k| !seen.contains(*k)).cloned().collect();
                 for key in gone {
-                    self.remove(&key);
+                    self.remove(&key, None);
                 }
+                self.store.write().progress = number(&list.metadata.resource_version);
                 return Ok(list.metadata.resource_version);
             }
         }
@@ -473,18 +471,20 @@ impl<T: Send + Sync + 'static> Informer<T> {
                 "ADDED" | "MODIFIED" => {
                     if let Some((key, at, object)) = self.decode_object(event.object.get()) {
                         at.as_ref().clone_into(version);
-                        self.put(key, at, object, false);
+                        self.put(key, at, object, Source::Watch);
                     }
                 }
                 "DELETED" => {
                     if let Some((key, at)) = meta_of(event.object.get()) {
                         at.as_ref().clone_into(version);
-                        self.remove(&key);
+                        self.remove(&key, Some(number(version)));
                     }
                 }
                 "BOOKMARK" => {
                     if let Some((_, at)) = meta_of(event.object.get()) {
                         at.as_ref().clone_into(version);
+                        let mut store = self.store.write();
+                        store.progress = store.progress.max(number(version));
                     }
                 }
                 "ERROR" => {
@@ -513,12 +513,22 @@ impl<T: Send + Sync + 'static> Informer<T> {
         }
     }
 
-    fn put(&self, key: ObjectKey, resource_version: Box<str>, object: Arc<T>, initial: bool) {
+    fn put(&self, key: ObjectKey, resource_version: Box<str>, object: Arc<T>, source: Source) {
         let handlers = self.handlers.read();
+        let revision = number(&resource_version);
         let old = {
             let mut store = self.store.write();
-            let Store { items, indexes } = &mut *store;
-            if items.get(&key).is_some_and(|item| item.resource_version == resource_version) {
+            let Store { progress, items, indexes } = &mut *store;
+            match source {
+                Source::Observed if revision <= *progress => return,
+                Source::Watch => *progress = revision.max(*progress),
+                Source::Observed | Source::List { .. } => {}
+            }
+            if items.get(&key).is_some_and(|item| {
+                item.resource_version == resource_version
+                    // A list is the truth even if its numbers are lower: the server's data may have been restored.
+                    || (!matches!(source, Source::List { .. }) && number(&item.resource_version) > revision)
+            }) {
                 return;
             }
             let old =
@@ -528,16 +538,24 @@ impl<T: Send + Sync + 'static> Informer<T> {
             }
             old
         };
+        let initial = matches!(source, Source::List { initial: true });
         for handler in handlers.iter() {
             handler(&Change { key: &key, old: old.as_ref(), new: Some(&object), initial });
         }
     }
 
-    fn remove(&self, key: &ObjectKey) {
+    /// Removes an object; if the deletion's revision is known, only if the object is not newer (created again).
+    fn remove(&self, key: &ObjectKey, revision: Option<u64>) {
         let handlers = self.handlers.read();
         let old = {
             let mut store = self.store.write();
-            let Store { items, indexes } = &mut *store;
+            let Store { progress, items, indexes } = &mut *store;
+            if let Some(revision) = revision {
+                *progress = revision.max(*progress);
+                if items.get(key).is_some_and(|item| number(&item.resource_version) > revision) {
+                    return;
+                }
+            }
             let Some(item) = items.remove(key) else { return };
             for index in indexes.values_mut() {
                 index.replace(key, Some(&item.object), None);
@@ -548,6 +566,19 @@ impl<T: Send + Sync + 'static> Informer<T> {
             handler(&Change { key, old: Some(&old), new: None, initial: false });
         }
     }
+}
+
+/// Where a put object comes from.
+#[derive(Clone, Copy)]
+enum Source {
+    List { initial: bool },
+    Watch,
+    Observed,
+}
+
+/// A resourceVersion as a number; 0 if it is none.
+fn number(version: &str) -> u64 {
+    version.parse().unwrap_or_default()
 }
 
 impl<T> Index<T> {
