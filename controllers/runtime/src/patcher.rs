@@ -33,6 +33,8 @@ pub struct DeleteOptions {
     pub uid: Option<String>,
     /// Only an object at this resourceVersion.
     pub resource_version: Option<String>,
+    /// How long a Pod may take to end, in seconds; the server's default if absent.
+    pub grace_period_seconds: Option<i64>,
 }
 
 impl DeleteOptions {
@@ -50,6 +52,9 @@ impl DeleteOptions {
                 Propagation::Orphan => "Orphan",
             }
             .into();
+        }
+        if let Some(seconds) = self.grace_period_seconds {
+            body["gracePeriodSeconds"] = seconds.into();
         }
         if let Some(uid) = &self.uid {
             body["preconditions"]["uid"] = uid.as_str().into();
