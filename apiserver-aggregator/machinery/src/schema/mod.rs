@@ -10,9 +10,14 @@
 
 mod build;
 mod builtin;
+mod go;
 mod node;
+mod quantity;
+mod strict;
+mod structural;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +28,8 @@ use node::{Arena, NodeId};
 
 pub use builtin::{builtin, builtin_definition, builtin_descriptions, builtin_documents, definition_name};
 pub use node::Node;
+pub use quantity::canonical as canonical_quantity;
+pub use strict::strict_findings;
 
 /// The JSON type of a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -167,5 +174,55 @@ impl fmt::Debug for Schema {
             .field("definition", &root.definition())
             .field("type", &root.kind())
             .finish_non_exhaustive()
+    }
+}
+
+/// Decodes an object in place, as kube-apiserver decodes a request's body or the result of a patch: unknown fields are
+/// dropped, quantities and times of typed kinds take their canonical form. Returns the paths of the dropped fields, sorted;
+/// [`strict_findings`] tells them in the order of the document. The error is Go's text, such as
+/// `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`.
+pub fn decode(schema: &Schema, object: &mut Value) -> Result<Vec<String>, String> {
+    let mut unknown = Vec::new();
+    match schema.flavor() {
+        Flavor::Typed => typed::decode(schema.root(), object, "", &mut unknown)?,
+        Flavor::Structural => {
+            let root = schema.root();
+            let metadata = builtin::resource_field("metadata");
+            structural::whole_numbers(object);
+            structural::embedded(root, object, &mut String::new(), &mut |value, path| {
+                let Some(node) = metadata else { return Ok(()) };
+                if value.is_null() {
+                    return Ok(());
+                }
+                typed::decode(node, value, path, &mut unknown)?;
+                typed::normalize(node, value);
+                Ok(())
+            })?;
+            structural::prune(root, object, &mut String::new(), &mut unknown);
+        }
+    }
+    unknown.sort();
+    Ok(unknown)
+}
+
+/// Fills the defaults of the schema. Runs after [`decode`] and again on what is read from the store. Typed kinds have
+/// theirs in their strategy.
+pub fn apply_defaults(schema: &Schema, object: &mut Value) {
+    if schema.flavor() == Flavor::Structural {
+        structural::apply_defaults(schema.root(), object);
+    }
+}
+
+/// Brings a typed object into the form in which Go's encoder writes it, so that what is stored and answered has no empty
+/// optional fields and all required ones. Runs after defaulting and after the strategy prepared the object; idempotent. For
+/// custom resources only the metadata changes.
+pub fn normalize(schema: &Schema, object: &mut Value) {
+    match schema.flavor() {
+        Flavor::Typed => typed::normalize(schema.root(), object),
+        Flavor::Structural => {
+            if let (Some(node), Some(metadata)) = (builtin::resource_field("metadata"), object.get_mut("metadata")) {
+                typed::normalize(node, metadata);
+            }
+        }
     }
 }
