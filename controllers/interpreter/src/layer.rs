@@ -39,12 +39,7 @@ pub trait Layer: Send + Sync {
     }
 
     /// The template with a status that sums up what the members report.
-    fn aggregate_status(
-        &self,
-        object: &Value,
-        items: &[StatusItem],
-        now: Timestamp,
-    ) -> Result<Value, InterpretError> {
+    fn aggregate_status(&self, object: &Value, items: &[StatusItem], now: Timestamp) -> Result<Value, InterpretError> {
         let _ = (items, now);
         Err(unanswered(Operation::AggregateStatus, object))
     }
@@ -66,10 +61,7 @@ pub trait Layer: Send + Sync {
 }
 
 fn unanswered(operation: Operation, object: &Value) -> InterpretError {
-    InterpretError::NotFound {
-        operation,
-        kind: GroupVersionKind::of(object),
-    }
+    InterpretError::NotFound { operation, kind: GroupVersionKind::of(object) }
 }
 
 /// A stack of layers; for each operation the first enabled one answers.
@@ -80,9 +72,7 @@ pub struct Interpreter {
 
 impl std::fmt::Debug for Interpreter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Interpreter")
-            .field("layers", &self.layers.len())
-            .finish()
+        f.debug_struct("Interpreter").field("layers", &self.layers.len()).finish()
     }
 }
 
@@ -100,17 +90,12 @@ impl Interpreter {
 
     /// Layers in order of precedence.
     pub fn new(layers: impl IntoIterator<Item = Arc<dyn Layer>>) -> Self {
-        Self {
-            layers: layers.into_iter().collect(),
-        }
+        Self { layers: layers.into_iter().collect() }
     }
 
     /// The first layer that answers the operation for the kind.
     pub fn layer(&self, kind: &GroupVersionKind, operation: Operation) -> Option<&dyn Layer> {
-        self.layers
-            .iter()
-            .find(|layer| layer.enabled(kind, operation))
-            .map(AsRef::as_ref)
+        self.layers.iter().find(|layer| layer.enabled(kind, operation)).map(AsRef::as_ref)
     }
 
     /// Whether any layer answers the operation for the kind.
@@ -118,37 +103,28 @@ impl Interpreter {
         self.layer(kind, operation).is_some()
     }
 
-    fn answering(
-        &self,
-        object: &Value,
-        operation: Operation,
-    ) -> Result<&dyn Layer, InterpretError> {
-        self.layer(&GroupVersionKind::of(object), operation)
-            .ok_or_else(|| unanswered(operation, object))
+    fn answering(&self, object: &Value, operation: Operation) -> Result<&dyn Layer, InterpretError> {
+        self.layer(&GroupVersionKind::of(object), operation).ok_or_else(|| unanswered(operation, object))
     }
 
     /// See [`Layer::get_replicas`].
     pub fn get_replicas(&self, object: &Value) -> Result<Replicas, InterpretError> {
-        self.answering(object, Operation::InterpretReplica)?
-            .get_replicas(object)
+        self.answering(object, Operation::InterpretReplica)?.get_replicas(object)
     }
 
     /// See [`Layer::get_components`].
     pub fn get_components(&self, object: &Value) -> Result<Vec<Component>, InterpretError> {
-        self.answering(object, Operation::InterpretComponent)?
-            .get_components(object)
+        self.answering(object, Operation::InterpretComponent)?.get_components(object)
     }
 
     /// See [`Layer::revise_replica`].
     pub fn revise_replica(&self, object: &Value, replicas: i64) -> Result<Value, InterpretError> {
-        self.answering(object, Operation::ReviseReplica)?
-            .revise_replica(object, replicas)
+        self.answering(object, Operation::ReviseReplica)?.revise_replica(object, replicas)
     }
 
     /// See [`Layer::retain`].
     pub fn retain(&self, desired: &Value, observed: &Value) -> Result<Value, InterpretError> {
-        self.answering(desired, Operation::Retain)?
-            .retain(desired, observed)
+        self.answering(desired, Operation::Retain)?.retain(desired, observed)
     }
 
     /// See [`Layer::aggregate_status`].
@@ -158,25 +134,21 @@ impl Interpreter {
         items: &[StatusItem],
         now: Timestamp,
     ) -> Result<Value, InterpretError> {
-        self.answering(object, Operation::AggregateStatus)?
-            .aggregate_status(object, items, now)
+        self.answering(object, Operation::AggregateStatus)?.aggregate_status(object, items, now)
     }
 
     /// See [`Layer::reflect_status`].
     pub fn reflect_status(&self, object: &Value) -> Result<Option<Value>, InterpretError> {
-        self.answering(object, Operation::InterpretStatus)?
-            .reflect_status(object)
+        self.answering(object, Operation::InterpretStatus)?.reflect_status(object)
     }
 
     /// See [`Layer::interpret_health`].
     pub fn interpret_health(&self, object: &Value) -> Result<bool, InterpretError> {
-        self.answering(object, Operation::InterpretHealth)?
-            .interpret_health(object)
+        self.answering(object, Operation::InterpretHealth)?.interpret_health(object)
     }
 
     /// See [`Layer::get_dependencies`].
     pub fn get_dependencies(&self, object: &Value) -> Result<Vec<Dependency>, InterpretError> {
-        self.answering(object, Operation::InterpretDependency)?
-            .get_dependencies(object)
+        self.answering(object, Operation::InterpretDependency)?.get_dependencies(object)
     }
 }

@@ -11,10 +11,7 @@
 //! the webhooks, then the layers below through the same trait.
 //!
 //! Nothing here does I/O or reads a clock: the only operation that needs the time gets it as an argument.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 mod answer;
 mod error;

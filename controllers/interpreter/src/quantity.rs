@@ -36,9 +36,7 @@ pub struct Quantity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuantityError {
     /// It does not look like a number with a suffix.
-    #[error(
-        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-    )]
+    #[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
     Format,
     /// The number is not one.
     #[error("unable to parse numeric part of quantity")]
@@ -51,18 +49,12 @@ pub enum QuantityError {
 impl Quantity {
     /// A whole number of something.
     pub fn new(value: i64, format: Format) -> Self {
-        Self {
-            nano: i128::from(value) * ONE,
-            format,
-        }
+        Self { nano: i128::from(value) * ONE, format }
     }
 
     /// A number of thousandths.
     pub fn milli(value: i64, format: Format) -> Self {
-        Self {
-            nano: i128::from(value) * (ONE / 1000),
-            format,
-        }
+        Self { nano: i128::from(value) * (ONE / 1000), format }
     }
 
     /// The value in whole units, rounded up.
@@ -88,36 +80,20 @@ impl Quantity {
     /// The sum, printed as the first of the two that is not zero.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        let format = if self.is_zero() {
-            other.format
-        } else {
-            self.format
-        };
-        Self {
-            nano: (self.nano + other.nano).clamp(-BOUND, BOUND),
-            format,
-        }
+        let format = if self.is_zero() { other.format } else { self.format };
+        Self { nano: (self.nano + other.nano).clamp(-BOUND, BOUND), format }
     }
 
     /// The difference, printed as the first of the two that is not zero.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
-        self.plus(Self {
-            nano: -other.nano,
-            format: other.format,
-        })
+        self.plus(Self { nano: -other.nano, format: other.format })
     }
 
     /// That many times the quantity.
     #[must_use]
     pub fn times(self, factor: i64) -> Self {
-        Self {
-            nano: self
-                .nano
-                .saturating_mul(i128::from(factor))
-                .clamp(-BOUND, BOUND),
-            format: self.format,
-        }
+        Self { nano: self.nano.saturating_mul(i128::from(factor)).clamp(-BOUND, BOUND), format: self.format }
     }
 
     /// Reads a JSON string or number.
@@ -139,11 +115,7 @@ fn clamp(value: i128) -> i64 {
 
 fn ceil_div(value: i128, by: i128) -> i128 {
     let quotient = value / by;
-    if value % by > 0 {
-        quotient + 1
-    } else {
-        quotient
-    }
+    if value % by > 0 { quotient + 1 } else { quotient }
 }
 
 impl PartialEq for Quantity {
@@ -172,9 +144,7 @@ impl FromStr for Quantity {
     fn from_str(text: &str) -> Result<Self, QuantityError> {
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         let negative = text.starts_with('-');
-        let end = unsigned
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(unsigned.len());
+        let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
         let (number, suffix) = unsigned.split_at(end);
         if number.is_empty() || !suffix_shape(suffix) {
             return Err(QuantityError::Format);
@@ -185,10 +155,7 @@ impl FromStr for Quantity {
         }
         let (scale, format) = scale_of(suffix)?;
         let nano = scaled(whole, fraction, scale);
-        Ok(Self {
-            nano: if negative { -nano } else { nano },
-            format,
-        })
+        Ok(Self { nano: if negative { -nano } else { nano }, format })
     }
 }
 
@@ -286,10 +253,7 @@ impl fmt::Display for Quantity {
         let sign = if self.nano < 0 { "-" } else { "" };
         let one = ONE.unsigned_abs();
         // Small and fractional quantities print in decimal even if they were written in binary, lest they be rounded.
-        if self.format == Format::BinarySi
-            && magnitude >= 1024 * one
-            && magnitude.is_multiple_of(one)
-        {
+        if self.format == Format::BinarySi && magnitude >= 1024 * one && magnitude.is_multiple_of(one) {
             let mut number = magnitude / one;
             let mut suffix = 0;
             while number.is_multiple_of(1024) && suffix < 6 {
@@ -351,11 +315,7 @@ mod tests {
             ("12E", "12E"),
             ("+1", "1"),
         ] {
-            assert_eq!(
-                text.parse::<Quantity>().unwrap().to_string(),
-                canonical,
-                "{text}"
-            );
+            assert_eq!(text.parse::<Quantity>().unwrap().to_string(), canonical, "{text}");
         }
     }
 

@@ -19,11 +19,7 @@ pub fn nested<'a>(object: &'a Value, path: &[&str]) -> Result<Option<&'a Value>,
                 None => return Ok(None),
             },
             other => {
-                return Err(accessor_error(
-                    &path[..=index],
-                    other,
-                    "map[string]interface{}",
-                ));
+                return Err(accessor_error(&path[..=index], other, "map[string]interface{}"));
             }
         }
     }
@@ -35,13 +31,7 @@ pub fn nested<'a>(object: &'a Value, path: &[&str]) -> Result<Option<&'a Value>,
 /// # Errors
 /// The field or a parent has another type.
 pub fn nested_str<'a>(object: &'a Value, path: &[&str]) -> Result<Option<&'a str>, String> {
-    nested(object, path)?
-        .map(|value| {
-            value
-                .as_str()
-                .ok_or_else(|| accessor_error(path, value, "string"))
-        })
-        .transpose()
+    nested(object, path)?.map(|value| value.as_str().ok_or_else(|| accessor_error(path, value, "string"))).transpose()
 }
 
 /// An integer field.
@@ -49,29 +39,16 @@ pub fn nested_str<'a>(object: &'a Value, path: &[&str]) -> Result<Option<&'a str
 /// # Errors
 /// The field or a parent has another type.
 pub fn nested_i64(object: &Value, path: &[&str]) -> Result<Option<i64>, String> {
-    nested(object, path)?
-        .map(|value| {
-            value
-                .as_i64()
-                .ok_or_else(|| accessor_error(path, value, "int64"))
-        })
-        .transpose()
+    nested(object, path)?.map(|value| value.as_i64().ok_or_else(|| accessor_error(path, value, "int64"))).transpose()
 }
 
 /// An object field.
 ///
 /// # Errors
 /// The field or a parent has another type; null counts as another type.
-pub fn nested_map<'a>(
-    object: &'a Value,
-    path: &[&str],
-) -> Result<Option<&'a Map<String, Value>>, String> {
+pub fn nested_map<'a>(object: &'a Value, path: &[&str]) -> Result<Option<&'a Map<String, Value>>, String> {
     nested(object, path)?
-        .map(|value| {
-            value
-                .as_object()
-                .ok_or_else(|| accessor_error(path, value, "map[string]interface{}"))
-        })
+        .map(|value| value.as_object().ok_or_else(|| accessor_error(path, value, "map[string]interface{}")))
         .transpose()
 }
 
@@ -81,11 +58,7 @@ pub fn nested_map<'a>(
 /// The field or a parent has another type; null counts as another type.
 pub fn nested_list<'a>(object: &'a Value, path: &[&str]) -> Result<Option<&'a Vec<Value>>, String> {
     nested(object, path)?
-        .map(|value| {
-            value
-                .as_array()
-                .ok_or_else(|| accessor_error(path, value, "[]interface{}"))
-        })
+        .map(|value| value.as_array().ok_or_else(|| accessor_error(path, value, "[]interface{}")))
         .transpose()
 }
 
@@ -93,10 +66,7 @@ pub fn nested_list<'a>(object: &'a Value, path: &[&str]) -> Result<Option<&'a Ve
 ///
 /// # Errors
 /// The field, a parent or a value has another type.
-pub fn nested_string_map<'a>(
-    object: &'a Value,
-    path: &[&str],
-) -> Result<Option<&'a Map<String, Value>>, String> {
+pub fn nested_string_map<'a>(object: &'a Value, path: &[&str]) -> Result<Option<&'a Map<String, Value>>, String> {
     let Some(map) = nested_map(object, path)? else {
         return Ok(None);
     };
@@ -127,9 +97,7 @@ pub fn set_nested(object: &mut Value, path: &[&str], value: Value) -> Result<(),
         let Value::Object(map) = current else {
             return Err(not_a_map(&path[..=index]));
         };
-        current = map
-            .entry((*field).to_owned())
-            .or_insert_with(|| Value::Object(Map::new()));
+        current = map.entry((*field).to_owned()).or_insert_with(|| Value::Object(Map::new()));
     }
     let Value::Object(map) = current else {
         return Err(not_a_map(&path[..path.len() - 1]));
@@ -139,10 +107,7 @@ pub fn set_nested(object: &mut Value, path: &[&str], value: Value) -> Result<(),
 }
 
 fn not_a_map(path: &[&str]) -> String {
-    format!(
-        "value cannot be set because {} is not a map[string]interface{{}}",
-        json_path(path)
-    )
+    format!("value cannot be set because {} is not a map[string]interface{{}}", json_path(path))
 }
 
 fn accessor_error(path: &[&str], value: &Value, expected: &str) -> String {
@@ -183,10 +148,7 @@ pub fn printed(value: &Value) -> String {
             format!("[{}]", items.join(" "))
         }
         Value::Object(map) => {
-            let entries: Vec<String> = map
-                .iter()
-                .map(|(key, value)| format!("{key}:{}", printed(value)))
-                .collect();
+            let entries: Vec<String> = map.iter().map(|(key, value)| format!("{key}:{}", printed(value))).collect();
             format!("map[{}]", entries.join(" "))
         }
     }

@@ -10,11 +10,7 @@ use jiff::Timestamp;
 use karmada_interpreter::{GroupVersionKind, InterpretError, Interpreter, Operation, StatusItem};
 use serde_json::{Value, json};
 
-fn answer(
-    interpreter: &Interpreter,
-    case: &Value,
-    now: Timestamp,
-) -> Result<Value, InterpretError> {
+fn answer(interpreter: &Interpreter, case: &Value, now: Timestamp) -> Result<Value, InterpretError> {
     let input = &case["input"];
     let object = &input["object"];
     Ok(match case["op"].as_str().unwrap() {
@@ -23,19 +19,16 @@ fn answer(
             json!({"replica": replicas.replica, "requirements": replicas.requirements})
         }
         "GetComponents" => json!(interpreter.get_components(object)?),
-        "ReviseReplica" => {
-            interpreter.revise_replica(object, input["replicas"].as_i64().unwrap())?
-        }
+        "ReviseReplica" => interpreter.revise_replica(object, input["replicas"].as_i64().unwrap())?,
         "ReflectStatus" => interpreter.reflect_status(object)?.unwrap_or_default(),
         "Retain" => {
             let desired = input.get("desired").unwrap_or(object);
             interpreter.retain(desired, &input["observed"])?
         }
         "AggregateStatus" => {
-            let items: Vec<StatusItem> =
-                serde_json::from_value::<Option<_>>(input["aggregatedStatusItems"].clone())
-                    .unwrap()
-                    .unwrap_or_default();
+            let items: Vec<StatusItem> = serde_json::from_value::<Option<_>>(input["aggregatedStatusItems"].clone())
+                .unwrap()
+                .unwrap_or_default();
             interpreter.aggregate_status(object, &items, now)?
         }
         "InterpretHealth" => interpreter.interpret_health(object)?.into(),
@@ -69,10 +62,7 @@ fn sorted(value: &Value) -> Value {
 
 #[test]
 fn native_answers_are_as_recorded() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../tests/fixtures/karmada/interpreter-native.json"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/karmada/interpreter-native.json");
     let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let interpreter = Interpreter::native();
     let now: Timestamp = "2026-11-21T01:02:03Z".parse().unwrap();
@@ -84,9 +74,7 @@ fn native_answers_are_as_recorded() {
             (Err(_), Some(text)) if text.starts_with("json: ") => true,
             (Err(error), Some(text)) => error.to_string() == text,
             (Ok(value), None) => {
-                let expect = case["expect"]
-                    .to_string()
-                    .replace("$now", "2026-11-21T01:02:03Z");
+                let expect = case["expect"].to_string().replace("$now", "2026-11-21T01:02:03Z");
                 let expect: Value = serde_json::from_str(&expect).unwrap();
                 *value == expect || case["listOrder"] == "any" && sorted(value) == sorted(&expect)
             }
@@ -97,11 +85,7 @@ fn native_answers_are_as_recorded() {
         } else {
             failed += 1;
             let got = got.map_or_else(|error| error.to_string(), |value| value.to_string());
-            println!(
-                "{}\n  got    {got}\n  expect {}",
-                case["name"],
-                case.get("error").unwrap_or(&case["expect"])
-            );
+            println!("{}\n  got    {got}\n  expect {}", case["name"], case.get("error").unwrap_or(&case["expect"]));
         }
     }
     println!("interpreter-native.json: {passed} passed, {failed} failed");

@@ -10,12 +10,7 @@ use super::{Kind, aggregate_sets as sets, job, typed};
 use crate::answer::StatusItem;
 
 /// The template with its members' statuses summed up.
-pub(super) fn aggregate(
-    kind: Kind,
-    object: &Value,
-    items: &[StatusItem],
-    now: Timestamp,
-) -> Result<Value, String> {
+pub(super) fn aggregate(kind: Kind, object: &Value, items: &[StatusItem], now: Timestamp) -> Result<Value, String> {
     let checked = typed::canonical(kind.name(), object)?;
     let old = checked.get("status").cloned().unwrap_or_else(|| json!({}));
     let new = match kind {
@@ -48,8 +43,7 @@ pub(super) fn aggregate(
     }
     let result = typed::canonical(kind.name(), &result)?;
     // The status of a pod or a disruption budget is never taken for unchanged upstream, which shows in its form only.
-    if !matches!(kind, Kind::Pod | Kind::PodDisruptionBudget) && result.get("status") == Some(&old)
-    {
+    if !matches!(kind, Kind::Pod | Kind::PodDisruptionBudget) && result.get("status") == Some(&old) {
         return Ok(object.clone());
     }
     Ok(result)
@@ -63,10 +57,7 @@ pub(super) fn decoded<'a>(
 ) -> impl Iterator<Item = Result<(&'a str, Map<String, Value>), String>> {
     items.iter().filter_map(move |item| {
         let status = item.status.as_ref().filter(|status| !status.is_null())?;
-        Some(
-            typed::decode(type_name, wrapper, status)
-                .map(|status| (item.cluster_name.as_str(), status)),
-        )
+        Some(typed::decode(type_name, wrapper, status).map(|status| (item.cluster_name.as_str(), status)))
     })
 }
 
@@ -75,18 +66,11 @@ pub(super) fn number(status: &Map<String, Value>, field: &str) -> i64 {
 }
 
 pub(super) fn text<'a>(status: &'a Map<String, Value>, field: &str) -> &'a str {
-    status
-        .get(field)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    status.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn entries<'a>(status: &'a Map<String, Value>, field: &str) -> impl Iterator<Item = &'a Value> {
-    status
-        .get(field)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
+    status.get(field).and_then(Value::as_array).into_iter().flatten()
 }
 
 fn cron_job(items: &[StatusItem]) -> Result<Value, String> {
@@ -109,23 +93,13 @@ fn cron_job(items: &[StatusItem]) -> Result<Value, String> {
 
 /// The order of addresses: those with a host name first, by that name, then by address.
 fn address_order(entry: &Value) -> (bool, String, String) {
-    let field = |name| {
-        entry
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let field = |name| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let hostname = field("hostname");
     (hostname.is_empty(), hostname, field("ip"))
 }
 
 fn addresses(status: &Map<String, Value>) -> impl Iterator<Item = &Value> {
-    status
-        .get("loadBalancer")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(|balancer| entries(balancer, "ingress"))
+    status.get("loadBalancer").and_then(Value::as_object).into_iter().flat_map(|balancer| entries(balancer, "ingress"))
 }
 
 fn service(items: &[StatusItem]) -> Result<Value, String> {
@@ -180,10 +154,7 @@ fn phase_by_priority(
     priority: &[&'static str],
 ) -> Result<Value, String> {
     let mut phases: Vec<String> = Vec::new();
-    if items
-        .iter()
-        .any(|item| item.status.as_ref().is_none_or(Value::is_null))
-    {
+    if items.iter().any(|item| item.status.as_ref().is_none_or(Value::is_null)) {
         phases.push(absent.to_owned());
     }
     for item in decoded(items, type_name, type_name) {
@@ -196,21 +167,17 @@ fn phase_by_priority(
 }
 
 fn pod(items: &[StatusItem]) -> Result<Value, String> {
-    let phase = phase_by_priority(
-        items,
-        "PodStatus",
-        "Pending",
-        &["Failed", "Pending", "Running", "Succeeded"],
-    )?;
+    let phase = phase_by_priority(items, "PodStatus", "Pending", &["Failed", "Pending", "Running", "Succeeded"])?;
     let mut status = Map::new();
     status.insert("phase".to_owned(), phase);
     for field in ["initContainerStatuses", "containerStatuses"] {
         let mut all = Vec::new();
         for item in decoded(items, "PodStatus", "PodStatus") {
             let (_, reported) = item?;
-            all.extend(entries(&reported, field).map(|container| {
-                json!({"ready": container.get("ready"), "state": container.get("state")})
-            }));
+            all.extend(
+                entries(&reported, field)
+                    .map(|container| json!({"ready": container.get("ready"), "state": container.get("state")})),
+            );
         }
         status.insert(field.to_owned(), Value::Array(all));
     }
@@ -230,11 +197,7 @@ fn persistent_volume(items: &[StatusItem]) -> Result<Value, String> {
 /// Lost wins; otherwise the last phase that is not Bound; Bound only when all are.
 fn persistent_volume_claim(items: &[StatusItem]) -> Result<Value, String> {
     let mut phase = "Bound".to_owned();
-    for item in decoded(
-        items,
-        "PersistentVolumeClaimStatus",
-        "PersistentVolumeClaimStatus",
-    ) {
+    for item in decoded(items, "PersistentVolumeClaimStatus", "PersistentVolumeClaimStatus") {
         let (_, reported) = item?;
         match text(&reported, "phase") {
             "Lost" => {
@@ -249,12 +212,7 @@ fn persistent_volume_claim(items: &[StatusItem]) -> Result<Value, String> {
 }
 
 fn disruption_budget(items: &[StatusItem]) -> Result<Value, String> {
-    let fields = [
-        "disruptionsAllowed",
-        "currentHealthy",
-        "desiredHealthy",
-        "expectedPods",
-    ];
+    let fields = ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"];
     let mut sums = [0_i64; 4];
     let mut disrupted = Map::new();
     let name = "PodDisruptionBudgetStatus";
@@ -263,20 +221,12 @@ fn disruption_budget(items: &[StatusItem]) -> Result<Value, String> {
         for (sum, field) in sums.iter_mut().zip(fields) {
             *sum += number(&reported, field);
         }
-        for (pod, time) in reported
-            .get("disruptedPods")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-        {
+        for (pod, time) in reported.get("disruptedPods").and_then(Value::as_object).into_iter().flatten() {
             disrupted.insert(format!("{cluster}/{pod}"), time.clone());
         }
     }
-    let mut status: Map<String, Value> = fields
-        .iter()
-        .zip(sums)
-        .map(|(field, sum)| ((*field).to_owned(), Value::from(sum)))
-        .collect();
+    let mut status: Map<String, Value> =
+        fields.iter().zip(sums).map(|(field, sum)| ((*field).to_owned(), Value::from(sum))).collect();
     status.insert("disruptedPods".to_owned(), Value::Object(disrupted));
     Ok(Value::Object(status))
 }

@@ -22,13 +22,7 @@ pub(super) struct Sums {
 pub(super) const DEPLOYMENT: Sums = Sums {
     type_name: "DeploymentStatus",
     wrapper: "WrappedDeploymentStatus.DeploymentStatus",
-    fields: &[
-        "replicas",
-        "readyReplicas",
-        "updatedReplicas",
-        "availableReplicas",
-        "unavailableReplicas",
-    ],
+    fields: &["replicas", "readyReplicas", "updatedReplicas", "availableReplicas", "unavailableReplicas"],
     compares_with_member: false,
 };
 
@@ -42,13 +36,7 @@ pub(super) const REPLICA_SET: Sums = Sums {
 pub(super) const STATEFUL_SET: Sums = Sums {
     type_name: "StatefulSetStatus",
     wrapper: "WrappedStatefulSetStatus.StatefulSetStatus",
-    fields: &[
-        "availableReplicas",
-        "currentReplicas",
-        "readyReplicas",
-        "replicas",
-        "updatedReplicas",
-    ],
+    fields: &["availableReplicas", "currentReplicas", "readyReplicas", "replicas", "updatedReplicas"],
     compares_with_member: true,
 };
 
@@ -68,16 +56,8 @@ pub(super) const DAEMON_SET: Sums = Sums {
 };
 
 /// The template's status with the members' counters in place of its own; its other fields stay.
-pub(super) fn sum(
-    sums: &Sums,
-    template: &Value,
-    old: &Value,
-    items: &[StatusItem],
-) -> Result<Value, String> {
-    let generation = template
-        .pointer("/metadata/generation")
-        .and_then(Value::as_i64)
-        .unwrap_or(0);
+pub(super) fn sum(sums: &Sums, template: &Value, old: &Value, items: &[StatusItem]) -> Result<Value, String> {
+    let generation = template.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
     let mut totals = vec![0_i64; sums.fields.len()];
     let mut up_to_date = 0;
     for item in decoded(items, sums.type_name, sums.wrapper) {
@@ -102,11 +82,6 @@ pub(super) fn sum(
 
 fn is_up_to_date(sums: &Sums, reported: &Map<String, Value>, generation: i64) -> bool {
     let own = number(reported, "generation");
-    let template = if sums.compares_with_member {
-        own
-    } else {
-        generation
-    };
-    number(reported, "observedGeneration") >= own
-        && number(reported, "resourceTemplateGeneration") >= template
+    let template = if sums.compares_with_member { own } else { generation };
+    number(reported, "observedGeneration") >= own && number(reported, "resourceTemplateGeneration") >= template
 }

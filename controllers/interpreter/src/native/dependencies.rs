@@ -18,18 +18,15 @@ pub(super) fn get(kind: Kind, object: &Value) -> Result<Vec<Dependency>, String>
         _ => "/spec/template/spec",
     };
     let object = typed::canonical(kind.name(), object)?;
-    let mut dependencies = object
-        .pointer(template_spec)
-        .map(|spec| pod_dependencies(spec, namespace))
-        .unwrap_or_default();
+    let mut dependencies =
+        object.pointer(template_spec).map(|spec| pod_dependencies(spec, namespace)).unwrap_or_default();
     if kind == Kind::StatefulSet {
         // Claims made from the set's own templates come into being in the member.
         let own: BTreeSet<&str> = list(object.pointer("/spec/volumeClaimTemplates"))
             .map(|claim| text(claim.pointer("/metadata/name")))
             .collect();
-        dependencies.retain(|dependency| {
-            dependency.kind != "PersistentVolumeClaim" || !own.contains(dependency.name.as_str())
-        });
+        dependencies
+            .retain(|dependency| dependency.kind != "PersistentVolumeClaim" || !own.contains(dependency.name.as_str()));
     }
     Ok(dependencies)
 }
@@ -56,9 +53,8 @@ pub fn pod_dependencies(spec: &Value, namespace: &str) -> Vec<Dependency> {
     let mut accounts = BTreeSet::new();
     let mut claims = BTreeSet::new();
 
-    for container in ["initContainers", "containers", "ephemeralContainers"]
-        .into_iter()
-        .flat_map(|key| list(spec.get(key)))
+    for container in
+        ["initContainers", "containers", "ephemeralContainers"].into_iter().flat_map(|key| list(spec.get(key)))
     {
         for source in list(container.get("envFrom")) {
             config_maps.insert(text(source.pointer("/configMapRef/name")));
@@ -86,20 +82,12 @@ pub fn pod_dependencies(spec: &Value, namespace: &str) -> Vec<Dependency> {
     accounts.insert(text(spec.get("serviceAccountName")));
     accounts.remove("default");
 
-    [
-        ("ConfigMap", config_maps),
-        ("Secret", secrets),
-        ("ServiceAccount", accounts),
-        ("PersistentVolumeClaim", claims),
-    ]
-    .into_iter()
-    .flat_map(|(kind, names)| {
-        names
-            .into_iter()
-            .filter(|name| !name.is_empty())
-            .map(move |name| by_name("v1", kind, namespace, name))
-    })
-    .collect()
+    [("ConfigMap", config_maps), ("Secret", secrets), ("ServiceAccount", accounts), ("PersistentVolumeClaim", claims)]
+        .into_iter()
+        .flat_map(|(kind, names)| {
+            names.into_iter().filter(|name| !name.is_empty()).map(move |name| by_name("v1", kind, namespace, name))
+        })
+        .collect()
 }
 
 fn ingress(object: &Value, namespace: &str) -> Result<Vec<Dependency>, String> {
@@ -115,9 +103,7 @@ fn ingress(object: &Value, namespace: &str) -> Result<Vec<Dependency>, String> {
 fn service_import(object: &Value, namespace: &str) -> Result<Vec<Dependency>, String> {
     let derived = format!("derived-{}", text(object.pointer("/metadata/name")));
     if let Some(problem) = label_value_problem(&derived) {
-        return Err(format!(
-            "dependencies[1].labelSelector.matchLabels: Invalid value: \"{derived}\": {problem}"
-        ));
+        return Err(format!("dependencies[1].labelSelector.matchLabels: Invalid value: \"{derived}\": {problem}"));
     }
     Ok(vec![
         by_name("v1", "Service", namespace, &derived),
@@ -137,9 +123,7 @@ fn label_value_problem(value: &str) -> Option<&'static str> {
         Some("must be no more than 63 bytes")
     } else if !edge(value.chars().next())
         || !edge(value.chars().next_back())
-        || !value
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        || !value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     {
         Some(
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",

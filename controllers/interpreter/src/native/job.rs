@@ -7,11 +7,7 @@ use super::aggregate::{decoded, number, text};
 use crate::answer::StatusItem;
 
 /// The template's status, or nothing when the template is already finished, which is final.
-pub(super) fn aggregate(
-    old: &Value,
-    items: &[StatusItem],
-    now: Timestamp,
-) -> Result<Option<Value>, String> {
+pub(super) fn aggregate(old: &Value, items: &[StatusItem], now: Timestamp) -> Result<Option<Value>, String> {
     if let Some(old) = old.as_object()
         && (has_condition(old, "Complete") || has_condition(old, "Failed"))
     {
@@ -35,10 +31,7 @@ pub(super) fn aggregate(
         if has_condition(&reported, "SuccessCriteriaMet") {
             met_criteria += 1;
         }
-        for (times, field) in [
-            (&mut starts, "startTime"),
-            (&mut completions, "completionTime"),
-        ] {
+        for (times, field) in [(&mut starts, "startTime"), (&mut completions, "completionTime")] {
             let time = text(&reported, field);
             if !time.is_empty() {
                 times.push(time.to_owned());

@@ -49,31 +49,25 @@ enum Kind {
 
 impl Kind {
     fn of(kind: &GroupVersionKind) -> Option<Self> {
-        Some(
-            match (
-                kind.group.as_str(),
-                kind.version.as_str(),
-                kind.kind.as_str(),
-            ) {
-                ("apps", "v1", "Deployment") => Self::Deployment,
-                ("apps", "v1", "ReplicaSet") => Self::ReplicaSet,
-                ("apps", "v1", "StatefulSet") => Self::StatefulSet,
-                ("apps", "v1", "DaemonSet") => Self::DaemonSet,
-                ("batch", "v1", "Job") => Self::Job,
-                ("batch", "v1", "CronJob") => Self::CronJob,
-                ("", "v1", "Pod") => Self::Pod,
-                ("", "v1", "Service") => Self::Service,
-                ("", "v1", "ServiceAccount") => Self::ServiceAccount,
-                ("", "v1", "Secret") => Self::Secret,
-                ("", "v1", "PersistentVolume") => Self::PersistentVolume,
-                ("", "v1", "PersistentVolumeClaim") => Self::PersistentVolumeClaim,
-                ("networking.k8s.io", "v1", "Ingress") => Self::Ingress,
-                ("policy", "v1", "PodDisruptionBudget") => Self::PodDisruptionBudget,
-                ("autoscaling", "v2", "HorizontalPodAutoscaler") => Self::HorizontalPodAutoscaler,
-                ("multicluster.x-k8s.io", "v1alpha1", "ServiceImport") => Self::ServiceImport,
-                _ => return None,
-            },
-        )
+        Some(match (kind.group.as_str(), kind.version.as_str(), kind.kind.as_str()) {
+            ("apps", "v1", "Deployment") => Self::Deployment,
+            ("apps", "v1", "ReplicaSet") => Self::ReplicaSet,
+            ("apps", "v1", "StatefulSet") => Self::StatefulSet,
+            ("apps", "v1", "DaemonSet") => Self::DaemonSet,
+            ("batch", "v1", "Job") => Self::Job,
+            ("batch", "v1", "CronJob") => Self::CronJob,
+            ("", "v1", "Pod") => Self::Pod,
+            ("", "v1", "Service") => Self::Service,
+            ("", "v1", "ServiceAccount") => Self::ServiceAccount,
+            ("", "v1", "Secret") => Self::Secret,
+            ("", "v1", "PersistentVolume") => Self::PersistentVolume,
+            ("", "v1", "PersistentVolumeClaim") => Self::PersistentVolumeClaim,
+            ("networking.k8s.io", "v1", "Ingress") => Self::Ingress,
+            ("policy", "v1", "PodDisruptionBudget") => Self::PodDisruptionBudget,
+            ("autoscaling", "v2", "HorizontalPodAutoscaler") => Self::HorizontalPodAutoscaler,
+            ("multicluster.x-k8s.io", "v1alpha1", "ServiceImport") => Self::ServiceImport,
+            _ => return None,
+        })
     }
 
     /// The name of the kind, which is also its name in the table of types.
@@ -103,14 +97,12 @@ impl Kind {
         match operation {
             Operation::InterpretComponent => false,
             Operation::InterpretStatus => true,
-            Operation::InterpretReplica => matches!(
-                self,
-                Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::Job | Self::Pod
-            ),
-            Operation::ReviseReplica => matches!(
-                self,
-                Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::Job
-            ),
+            Operation::InterpretReplica => {
+                matches!(self, Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::Job | Self::Pod)
+            }
+            Operation::ReviseReplica => {
+                matches!(self, Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::Job)
+            }
             Operation::Retain => matches!(
                 self,
                 Self::Deployment
@@ -122,10 +114,7 @@ impl Kind {
                     | Self::Job
                     | Self::Secret
             ),
-            Operation::AggregateStatus => !matches!(
-                self,
-                Self::ServiceAccount | Self::Secret | Self::ServiceImport
-            ),
+            Operation::AggregateStatus => !matches!(self, Self::ServiceAccount | Self::Secret | Self::ServiceImport),
             Operation::InterpretHealth => matches!(
                 self,
                 Self::Deployment
@@ -157,15 +146,12 @@ impl Kind {
 /// The kind of the object, if the layer answers the operation for it.
 fn kind_for(object: &Value, operation: Operation) -> Result<Kind, InterpretError> {
     let kind = GroupVersionKind::of(object);
-    Kind::of(&kind)
-        .filter(|known| known.answers(operation))
-        .ok_or(InterpretError::NotFound { operation, kind })
+    Kind::of(&kind).filter(|known| known.answers(operation)).ok_or(InterpretError::NotFound { operation, kind })
 }
 
 impl Layer for Native {
     fn enabled(&self, kind: &GroupVersionKind, operation: Operation) -> bool {
-        operation == Operation::InterpretStatus
-            || Kind::of(kind).is_some_and(|known| known.answers(operation))
+        operation == Operation::InterpretStatus || Kind::of(kind).is_some_and(|known| known.answers(operation))
     }
 
     fn get_replicas(&self, object: &Value) -> Result<Replicas, InterpretError> {
@@ -183,12 +169,7 @@ impl Layer for Native {
         retain::retain(kind, desired, observed).map_err(InterpretError::Malformed)
     }
 
-    fn aggregate_status(
-        &self,
-        object: &Value,
-        items: &[StatusItem],
-        now: Timestamp,
-    ) -> Result<Value, InterpretError> {
+    fn aggregate_status(&self, object: &Value, items: &[StatusItem], now: Timestamp) -> Result<Value, InterpretError> {
         let kind = kind_for(object, Operation::AggregateStatus)?;
         aggregate::aggregate(kind, object, items, now).map_err(InterpretError::Malformed)
     }

@@ -18,11 +18,7 @@ impl Resources {
                 continue;
             }
             let quantity = Quantity::from_json(value).map_err(|error| error.to_string())?;
-            let amount = if name == "cpu" {
-                quantity.milli_value()
-            } else {
-                quantity.value()
-            };
+            let amount = if name == "cpu" { quantity.milli_value() } else { quantity.value() };
             resources.insert(name.clone(), amount);
         }
         Ok(Self(resources))
@@ -64,9 +60,7 @@ impl Resources {
                 let quantity = match name.as_str() {
                     "cpu" => Quantity::milli(amount, Format::DecimalSi),
                     "memory" | "ephemeral-storage" => Quantity::new(amount, Format::BinarySi),
-                    other if other.starts_with("hugepages-") => {
-                        Quantity::new(amount, Format::BinarySi)
-                    }
+                    other if other.starts_with("hugepages-") => Quantity::new(amount, Format::BinarySi),
                     _ => Quantity::new(amount, Format::DecimalSi),
                 };
                 (name, Value::from(quantity.to_string()))
@@ -92,12 +86,7 @@ fn is_counted(name: &str) -> bool {
 /// # Errors
 /// A quantity that is not one.
 pub fn pod_requirements(spec: &Value) -> Result<Option<Value>, String> {
-    let containers = |key| {
-        spec.get(key)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-    };
+    let containers = |key| spec.get(key).and_then(Value::as_array).into_iter().flatten();
     let mut request = Resources::default();
     for container in containers("containers") {
         request.add(&Resources::of_container(container)?);

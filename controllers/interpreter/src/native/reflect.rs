@@ -10,9 +10,7 @@ pub(super) const TEMPLATE_GENERATION: &str = "resourcetemplate.karmada.io/genera
 
 /// The status to report for an object; the whole status for kinds that are not treated in particular.
 pub(super) fn reflect(kind: Option<Kind>, object: &Value) -> Result<Option<Value>, String> {
-    if kind == Some(Kind::Service)
-        && nested_str(object, &["spec", "type"]) != Ok(Some("LoadBalancer"))
-    {
+    if kind == Some(Kind::Service) && nested_str(object, &["spec", "type"]) != Ok(Some("LoadBalancer")) {
         return Ok(None);
     }
     let Some(status) = nested_map(object, &["status"])? else {
@@ -36,26 +34,14 @@ pub(super) fn reflect(kind: Option<Kind>, object: &Value) -> Result<Option<Value
             object,
             status,
             "ReplicaSetStatus",
-            &[
-                "observedGeneration",
-                "replicas",
-                "fullyLabeledReplicas",
-                "readyReplicas",
-                "availableReplicas",
-            ],
+            &["observedGeneration", "replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"],
         )?,
         // Upstream leaves out the observed generation here, and with it what observers of the template wait for.
         Some(Kind::StatefulSet) => workload(
             object,
             status,
             "StatefulSetStatus",
-            &[
-                "replicas",
-                "readyReplicas",
-                "currentReplicas",
-                "updatedReplicas",
-                "availableReplicas",
-            ],
+            &["replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"],
         )?,
         Some(Kind::DaemonSet) => workload(
             object,
@@ -77,26 +63,13 @@ pub(super) fn reflect(kind: Option<Kind>, object: &Value) -> Result<Option<Value
             status,
             "JobStatus",
             "JobStatus",
-            &[
-                "active",
-                "succeeded",
-                "failed",
-                "conditions",
-                "startTime",
-                "completionTime",
-            ],
+            &["active", "succeeded", "failed", "conditions", "startTime", "completionTime"],
         )?,
         Some(Kind::PodDisruptionBudget) => pick(
             status,
             "PodDisruptionBudgetStatus",
             "PodDisruptionBudget",
-            &[
-                "disruptionsAllowed",
-                "currentHealthy",
-                "desiredHealthy",
-                "expectedPods",
-                "disruptedPods",
-            ],
+            &["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods", "disruptedPods"],
         )?,
         Some(Kind::HorizontalPodAutoscaler) => {
             let mut picked = pick(
@@ -120,14 +93,9 @@ fn pick(
     called: &str,
     fields: &[&str],
 ) -> Result<Map<String, Value>, String> {
-    let canonical =
-        typed::canonical(type_name, &Value::Object(status.clone())).map_err(|error| {
-            format!("failed to convert {called} from map[string]interface{{}}: {error}")
-        })?;
-    Ok(fields
-        .iter()
-        .filter_map(|field| Some(((*field).to_owned(), canonical.get(field)?.clone())))
-        .collect())
+    let canonical = typed::canonical(type_name, &Value::Object(status.clone()))
+        .map_err(|error| format!("failed to convert {called} from map[string]interface{{}}: {error}"))?;
+    Ok(fields.iter().filter_map(|field| Some(((*field).to_owned(), canonical.get(field)?.clone()))).collect())
 }
 
 /// The fields of a replicated workload's status, with the generations that tell whether it is up to date: its own, and
@@ -139,19 +107,11 @@ fn workload(
     fields: &[&str],
 ) -> Result<Map<String, Value>, String> {
     let mut picked = pick(status, type_name, type_name, fields)?;
-    let annotation = nested_str(object, &["metadata", "annotations", TEMPLATE_GENERATION])
-        .ok()
-        .flatten()
-        .unwrap_or_default();
+    let annotation =
+        nested_str(object, &["metadata", "annotations", TEMPLATE_GENERATION]).ok().flatten().unwrap_or_default();
     let template_generation = parse_generation(annotation)?;
-    let generation = nested_i64(object, &["metadata", "generation"])
-        .ok()
-        .flatten()
-        .unwrap_or(0);
-    for (field, value) in [
-        ("generation", generation),
-        ("resourceTemplateGeneration", template_generation),
-    ] {
+    let generation = nested_i64(object, &["metadata", "generation"]).ok().flatten().unwrap_or(0);
+    for (field, value) in [("generation", generation), ("resourceTemplateGeneration", template_generation)] {
         if value != 0 {
             picked.insert(field.to_owned(), Value::from(value));
         }
@@ -162,9 +122,7 @@ fn workload(
 fn parse_generation(text: &str) -> Result<i64, String> {
     text.parse().map_err(|error: std::num::ParseIntError| {
         let problem = match error.kind() {
-            std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => {
-                "value out of range"
-            }
+            std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => "value out of range",
             _ => "invalid syntax",
         };
         format!("strconv.ParseInt: parsing \"{text}\": {problem}")

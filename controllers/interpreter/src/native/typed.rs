@@ -64,11 +64,7 @@ fn parse_field(word: &'static str) -> Option<Field> {
         Some(b'-') => (&kind[..kind.len() - 1], Mark::OmitZero),
         _ => (kind, Mark::Optional),
     };
-    Some(Field {
-        name,
-        kind: parse_type(kind),
-        mark,
-    })
+    Some(Field { name, kind: parse_type(kind), mark })
 }
 
 fn parse_type(text: &'static str) -> Type {
@@ -102,9 +98,7 @@ pub(super) fn canonical(type_name: &'static str, value: &Value) -> Result<Value,
 
 /// Whether the table knows such a field of the type.
 pub(super) fn has_field(type_name: &str, field: &str) -> bool {
-    TYPES
-        .get(type_name)
-        .is_some_and(|fields| fields.iter().any(|known| known.name == field))
+    TYPES.get(type_name).is_some_and(|fields| fields.iter().any(|known| known.name == field))
 }
 
 fn convert(kind: &Type, value: &Value) -> Result<Value, String> {
@@ -136,11 +130,9 @@ fn convert(kind: &Type, value: &Value) -> Result<Value, String> {
             _ => Err("json: cannot unmarshal value into Go value of type int32".to_owned()),
         },
         Type::List(item) => match value {
-            Value::Array(items) => items
-                .iter()
-                .map(|element| convert_or_zero(item, element))
-                .collect::<Result<_, _>>()
-                .map(Value::Array),
+            Value::Array(items) => {
+                items.iter().map(|element| convert_or_zero(item, element)).collect::<Result<_, _>>().map(Value::Array)
+            }
             other => Err(format!("cannot restore slice from {}", go_kind(other))),
         },
         Type::Dict(item) => match value {
@@ -159,11 +151,7 @@ fn convert(kind: &Type, value: &Value) -> Result<Value, String> {
 }
 
 fn convert_or_zero(kind: &Type, value: &Value) -> Result<Value, String> {
-    if value.is_null() {
-        Ok(zero(kind))
-    } else {
-        convert(kind, value)
-    }
+    if value.is_null() { Ok(zero(kind)) } else { convert(kind, value) }
 }
 
 fn structure(name: &str, map: &Map<String, Value>) -> Result<Map<String, Value>, String> {
@@ -222,9 +210,7 @@ fn zero(kind: &Type) -> Value {
         Type::Bool => Value::Bool(false),
         Type::Quantity => Value::from("0"),
         Type::Time | Type::Any | Type::List(_) | Type::Dict(_) => Value::Null,
-        Type::Struct(name) => {
-            structure(name, &Map::new()).map_or_else(|_| Value::Object(Map::new()), Value::Object)
-        }
+        Type::Struct(name) => structure(name, &Map::new()).map_or_else(|_| Value::Object(Map::new()), Value::Object),
     }
 }
 
@@ -245,18 +231,11 @@ fn integer(value: &Value, kind: &str) -> Result<i64, String> {
 
 fn time(value: &Value) -> Result<Value, String> {
     let Value::String(text) = value else {
-        return Err(format!(
-            "json: cannot unmarshal {} into Go value of type string",
-            json_kind(value)
-        ));
+        return Err(format!("json: cannot unmarshal {} into Go value of type string", json_kind(value)));
     };
-    text.parse::<jiff::Timestamp>()
-        .map(|time| Value::from(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()))
-        .map_err(|_| {
-            format!(
-                "parsing time \"{text}\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"{text}\" as \"2006\""
-            )
-        })
+    text.parse::<jiff::Timestamp>().map(|time| Value::from(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())).map_err(
+        |_| format!("parsing time \"{text}\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"{text}\" as \"2006\""),
+    )
 }
 
 fn go_kind(value: &Value) -> &'static str {
@@ -288,36 +267,21 @@ fn json_kind(value: &Value) -> &'static str {
 ///
 /// # Errors
 /// The status is not an object, or a field has another type than declared.
-pub(super) fn decode(
-    type_name: &'static str,
-    wrapper: &str,
-    status: &Value,
-) -> Result<Map<String, Value>, String> {
+pub(super) fn decode(type_name: &'static str, wrapper: &str, status: &Value) -> Result<Map<String, Value>, String> {
     let Value::Object(map) = status else {
-        return Err(format!(
-            "json: cannot unmarshal {} into Go value of type {wrapper}",
-            json_kind(status)
-        ));
+        return Err(format!("json: cannot unmarshal {} into Go value of type {wrapper}", json_kind(status)));
     };
     for field in TYPES.get(type_name).into_iter().flatten() {
         let Some(value) = map.get(field.name).filter(|value| !value.is_null()) else {
             continue;
         };
         let (fits, expected) = match field.kind {
-            Type::Int32 => (
-                value
-                    .as_i64()
-                    .is_some_and(|number| i32::try_from(number).is_ok()),
-                "int32",
-            ),
+            Type::Int32 => (value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()), "int32"),
             Type::Int64 => (value.is_i64(), "int64"),
             _ => (true, ""),
         };
         if !fits {
-            let number = value
-                .as_number()
-                .map(|number| format!(" {number}"))
-                .unwrap_or_default();
+            let number = value.as_number().map(|number| format!(" {number}")).unwrap_or_default();
             return Err(format!(
                 "json: cannot unmarshal {}{number} into Go struct field {wrapper}.{} of type {expected}",
                 json_kind(value),
