@@ -140,10 +140,7 @@ impl StoreError {
             Self::FutureRevision { .. } | Self::TooLarge { .. } => ErrorClass::Invalid,
             Self::Quota { .. } => ErrorClass::Quota,
             Self::Unavailable { .. } | Self::Closed => ErrorClass::Unavailable,
-            Self::Open { .. }
-            | Self::Locked { .. }
-            | Self::Format { .. }
-            | Self::Corrupt { .. } => ErrorClass::Fatal,
+            Self::Open { .. } | Self::Locked { .. } | Self::Format { .. } | Self::Corrupt { .. } => ErrorClass::Fatal,
         }
     }
 
@@ -166,62 +163,40 @@ impl StoreError {
     }
 
     pub(crate) fn unavailable(operation: &'static str, source: impl Into<Source>) -> Self {
-        Self::Unavailable {
-            operation,
-            source: source.into(),
-        }
+        Self::Unavailable { operation, source: source.into() }
     }
 
     /// The same error for several waiting callers; a cause is kept as text because causes cannot be cloned.
     #[must_use]
     pub fn duplicate(&self) -> Self {
         match self {
-            Self::Conflict { key, current } => Self::Conflict {
-                key: key.clone(),
-                current: current.clone(),
-            },
-            Self::Compacted { requested, oldest } => Self::Compacted {
-                requested: *requested,
-                oldest: *oldest,
-            },
-            Self::FutureRevision { requested, current } => Self::FutureRevision {
-                requested: *requested,
-                current: *current,
-            },
-            Self::Quota { used, quota } => Self::Quota {
-                used: *used,
-                quota: *quota,
-            },
-            Self::TooLarge { key, size, limit } => Self::TooLarge {
-                key: key.clone(),
-                size: *size,
-                limit: *limit,
-            },
-            Self::Open { path, source } => Self::Open {
-                path: path.clone(),
-                source: source.to_string().into(),
-            },
-            Self::Locked { path, owner } => Self::Locked {
-                path: path.clone(),
-                owner: *owner,
-            },
-            Self::Format {
-                path,
-                found,
-                supported,
-            } => Self::Format {
-                path: path.clone(),
-                found: *found,
-                supported: *supported,
-            },
-            Self::Corrupt { path, detail } => Self::Corrupt {
-                path: path.clone(),
-                detail: detail.clone(),
-            },
-            Self::Unavailable { operation, source } => {
-                Self::unavailable(operation, source.to_string())
+            Self::Conflict { key, current } => Self::Conflict { key: key.clone(), current: current.clone() },
+            Self::Compacted { requested, oldest } => Self::Compacted { requested: *requested, oldest: *oldest },
+            Self::FutureRevision { requested, current } => {
+                Self::FutureRevision { requested: *requested, current: *current }
             }
+            Self::Quota { used, quota } => Self::Quota { used: *used, quota: *quota },
+            Self::TooLarge { key, size, limit } => Self::TooLarge { key: key.clone(), size: *size, limit: *limit },
+            Self::Open { path, source } => Self::Open { path: path.clone(), source: source.to_string().into() },
+            Self::Locked { path, owner } => Self::Locked { path: path.clone(), owner: *owner },
+            Self::Format { path, found, supported } => {
+                Self::Format { path: path.clone(), found: *found, supported: *supported }
+            }
+            Self::Corrupt { path, detail } => Self::Corrupt { path: path.clone(), detail: detail.clone() },
+            Self::Unavailable { operation, source } => Self::unavailable(operation, source.to_string()),
             Self::Closed => Self::Closed,
         }
     }
+}
+
+/// An error with all its causes, for the one place that logs it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

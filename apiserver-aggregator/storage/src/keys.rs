@@ -17,16 +17,8 @@ const SPECIAL: &[(&str, &str, &str)] = &[
     ("", "services", "services/specs"),
     ("extensions", "ingresses", "ingress"),
     ("networking.k8s.io", "ingresses", "ingress"),
-    (
-        "apiextensions.k8s.io",
-        "customresourcedefinitions",
-        "apiextensions.k8s.io/customresourcedefinitions",
-    ),
-    (
-        "apiregistration.k8s.io",
-        "apiservices",
-        "apiregistration.k8s.io/apiservices",
-    ),
+    ("apiextensions.k8s.io", "customresourcedefinitions", "apiextensions.k8s.io/customresourcedefinitions"),
+    ("apiregistration.k8s.io", "apiservices", "apiregistration.k8s.io/apiservices"),
 ];
 
 /// Built-in groups whose resources kube-apiserver stores without a group segment.
@@ -56,17 +48,10 @@ const WITHOUT_GROUP: &[&str] = &[
 /// The prefix of all keys of a resource, with a trailing slash.
 #[must_use]
 pub fn resource_prefix(group: &str, resource: &str) -> String {
-    if let Some((_, _, folder)) = SPECIAL
-        .iter()
-        .find(|(g, r, _)| *g == group && *r == resource)
-    {
+    if let Some((_, _, folder)) = SPECIAL.iter().find(|(g, r, _)| *g == group && *r == resource) {
         return format!("{ROOT}{folder}/");
     }
-    if WITHOUT_GROUP.contains(&group) {
-        format!("{ROOT}{resource}/")
-    } else {
-        format!("{ROOT}{group}/{resource}/")
-    }
+    if WITHOUT_GROUP.contains(&group) { format!("{ROOT}{resource}/") } else { format!("{ROOT}{group}/{resource}/") }
 }
 
 /// The prefix of all keys of a resource in one namespace, with a trailing slash.
@@ -114,43 +99,13 @@ mod tests {
     #[test]
     fn keys_are_kube_apiservers() {
         for (group, resource, namespace, name, expect) in [
-            (
-                "",
-                "configmaps",
-                Some("default"),
-                "x",
-                "/registry/configmaps/default/x",
-            ),
-            (
-                "",
-                "services",
-                Some("default"),
-                "x",
-                "/registry/services/specs/default/x",
-            ),
-            (
-                "",
-                "endpoints",
-                Some("default"),
-                "x",
-                "/registry/services/endpoints/default/x",
-            ),
+            ("", "configmaps", Some("default"), "x", "/registry/configmaps/default/x"),
+            ("", "services", Some("default"), "x", "/registry/services/specs/default/x"),
+            ("", "endpoints", Some("default"), "x", "/registry/services/endpoints/default/x"),
             ("", "nodes", None, "n", "/registry/minions/n"),
             ("", "namespaces", Some(""), "n", "/registry/namespaces/n"),
-            (
-                "apps",
-                "deployments",
-                Some("d"),
-                "x",
-                "/registry/deployments/d/x",
-            ),
-            (
-                "networking.k8s.io",
-                "ingresses",
-                Some("d"),
-                "x",
-                "/registry/ingress/d/x",
-            ),
+            ("apps", "deployments", Some("d"), "x", "/registry/deployments/d/x"),
+            ("networking.k8s.io", "ingresses", Some("d"), "x", "/registry/ingress/d/x"),
             (
                 "apiextensions.k8s.io",
                 "customresourcedefinitions",
@@ -158,18 +113,9 @@ mod tests {
                 "x",
                 "/registry/apiextensions.k8s.io/customresourcedefinitions/x",
             ),
-            (
-                "work.karmada.io",
-                "works",
-                Some("karmada-es-m1"),
-                "w",
-                "/registry/work.karmada.io/works/karmada-es-m1/w",
-            ),
+            ("work.karmada.io", "works", Some("karmada-es-m1"), "w", "/registry/work.karmada.io/works/karmada-es-m1/w"),
         ] {
-            assert_eq!(
-                object_key(&resource_prefix(group, resource), namespace, name),
-                expect
-            );
+            assert_eq!(object_key(&resource_prefix(group, resource), namespace, name), expect);
         }
     }
 

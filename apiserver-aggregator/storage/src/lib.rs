@@ -23,6 +23,7 @@
 //! | Store | For |
 //! |---|---|
 //! | [`MemoryStore`] | tests and simulated members |
+//! | [`EmbeddedStore`] | one durable server in one process: redb with group commit |
 //!
 //! # The watch cache
 //!
@@ -32,6 +33,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests"))]
 
 pub mod cache;
+mod embedded;
 mod error;
 pub mod keys;
 mod memory;
@@ -39,12 +41,13 @@ mod metrics;
 mod store;
 
 pub use self::{
+    embedded::{EmbeddedOptions, EmbeddedStore},
     error::{ErrorClass, Source, StoreError},
     memory::{MemoryOptions, MemoryStore},
     metrics::StorageCollector,
     store::{
-        Event, EventKind, Get, KeyValue, Operation, RangeOptions, RangeResult, Revision, Store,
-        StoreStats, WatchBatch, WatchSink, WatchStream, Write,
+        Event, EventKind, Get, KeyValue, Operation, RangeOptions, RangeResult, Revision, Store, StoreStats, WatchBatch,
+        WatchSink, WatchStream, Write,
     },
 };
 

@@ -18,8 +18,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
-    Event, EventKind, Get, KeyValue, Operation, RangeOptions, RangeResult, Revision, Store,
-    StoreError, StoreStats, WatchBatch, WatchSink, WatchStream, Write,
+    Event, EventKind, Get, KeyValue, Operation, RangeOptions, RangeResult, Revision, Store, StoreError, StoreStats,
+    WatchBatch, WatchSink, WatchStream, Write,
 };
 
 /// Limits of a [`MemoryStore`].
@@ -105,13 +105,7 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(options: MemoryOptions) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                options,
-                state: Mutex::new(State::default()),
-                changed: Notify::new(),
-            }),
-        }
+        Self { shared: Arc::new(Shared { options, state: Mutex::new(State::default()), changed: Notify::new() }) }
     }
 }
 
@@ -152,15 +146,8 @@ async fn sweep_expired(shared: Weak<Shared>) {
                 if deadline > now {
                     break;
                 }
-                let expected = state
-                    .objects
-                    .get(&key)
-                    .map_or(0, |object| object.mod_revision);
-                let write = Write {
-                    key: key.to_string(),
-                    operation: Operation::Delete { expected },
-                    ttl: None,
-                };
+                let expected = state.objects.get(&key).map_or(0, |object| object.mod_revision);
+                let write = Write { key: key.to_string(), operation: Operation::Delete { expected }, ttl: None };
                 if state.apply(&shared.options, write).is_err() {
                     state.deadlines.remove(&(deadline, key));
                 }
@@ -180,20 +167,14 @@ async fn sweep_expired(shared: Weak<Shared>) {
             next
         };
         // Deadlines are looked at once a second at most: expiry need not be exact, and events come in bursts.
-        let pause = next.map_or(Duration::from_secs(1), |next| {
-            next.saturating_duration_since(Instant::now())
-        });
+        let pause = next.map_or(Duration::from_secs(1), |next| next.saturating_duration_since(Instant::now()));
         tokio::time::sleep(pause.clamp(Duration::from_millis(50), Duration::from_secs(60))).await;
     }
 }
 
 impl State {
     fn apply(&mut self, options: &MemoryOptions, write: Write) -> Result<Revision, StoreError> {
-        let Write {
-            key,
-            operation,
-            ttl,
-        } = write;
+        let Write { key, operation, ttl } = write;
         if self.closed {
             return Err(StoreError::Closed);
         }
@@ -204,35 +185,22 @@ impl State {
         };
         match (&operation, current) {
             (Operation::Create { .. }, None) => {}
-            (
-                Operation::Update { expected, .. } | Operation::Delete { expected },
-                Some((_, object)),
-            ) if object.mod_revision == *expected => {}
+            (Operation::Update { expected, .. } | Operation::Delete { expected }, Some((_, object)))
+                if object.mod_revision == *expected => {}
             (_, current) => return Err(conflict(current)),
         }
         if let Operation::Create { value } | Operation::Update { value, .. } = &operation {
             if value.len() > options.value_limit {
-                return Err(StoreError::TooLarge {
-                    key: key.into(),
-                    size: value.len(),
-                    limit: options.value_limit,
-                });
+                return Err(StoreError::TooLarge { key: key.into(), size: value.len(), limit: options.value_limit });
             }
-            if options.quota_bytes > 0
-                && self.stored_bytes + value.len() as u64 > options.quota_bytes
-            {
-                return Err(StoreError::Quota {
-                    used: self.stored_bytes,
-                    quota: options.quota_bytes,
-                });
+            if options.quota_bytes > 0 && self.stored_bytes + value.len() as u64 > options.quota_bytes {
+                return Err(StoreError::Quota { used: self.stored_bytes, quota: options.quota_bytes });
             }
         }
         let prev = current.map(|(key, object)| (object.key_value(key), object.deadline));
         let revision = self.revision + 1;
         self.revision = revision;
-        let shared_key: Arc<str> = prev
-            .as_ref()
-            .map_or_else(|| key.as_str().into(), |(prev, _)| Arc::clone(&prev.key));
+        let shared_key: Arc<str> = prev.as_ref().map_or_else(|| key.as_str().into(), |(prev, _)| Arc::clone(&prev.key));
         if let Some((prev, deadline)) = &prev {
             self.stored_bytes -= (key.len() + prev.value.len()) as u64;
             if let Some(deadline) = deadline {
@@ -256,22 +224,10 @@ impl State {
             self.stored_bytes += (key.len() + value.len()) as u64;
             self.objects.insert(
                 Arc::clone(&shared_key),
-                Object {
-                    value: value.clone(),
-                    create_revision,
-                    mod_revision: revision,
-                    deadline,
-                },
+                Object { value: value.clone(), create_revision, mod_revision: revision, deadline },
             );
         }
-        let mut event = Event {
-            revision,
-            kind,
-            key: shared_key,
-            value,
-            create_revision,
-            prev: None,
-        };
+        let mut event = Event { revision, kind, key: shared_key, value, create_revision, prev: None };
         self.sinks.retain(|sink| match sink.upgrade() {
             Some(sink) => {
                 sink.publish(std::slice::from_ref(&event), revision);
@@ -287,9 +243,7 @@ impl State {
     fn remember(&mut self, options: &MemoryOptions, event: Event) {
         self.history_bytes += event_bytes(&event);
         self.history.push_back(event);
-        while self.history.len() > options.history_events
-            || self.history_bytes > options.history_bytes
-        {
+        while self.history.len() > options.history_events || self.history_bytes > options.history_bytes {
             let Some(event) = self.history.pop_front() else {
                 break;
             };
@@ -300,16 +254,10 @@ impl State {
 
     fn check_revision(&self, requested: Revision) -> Result<(), StoreError> {
         if requested > self.revision {
-            return Err(StoreError::FutureRevision {
-                requested,
-                current: self.revision,
-            });
+            return Err(StoreError::FutureRevision { requested, current: self.revision });
         }
         if requested < self.oldest {
-            return Err(StoreError::Compacted {
-                requested,
-                oldest: self.oldest,
-            });
+            return Err(StoreError::Compacted { requested, oldest: self.oldest });
         }
         Ok(())
     }
@@ -331,11 +279,7 @@ impl State {
     fn range(&self, prefix: &str, options: &RangeOptions) -> Result<RangeResult, StoreError> {
         let revision = options.revision.unwrap_or(self.revision);
         self.check_revision(revision)?;
-        let past = if revision < self.revision {
-            self.undo(prefix, revision)
-        } else {
-            BTreeMap::new()
-        };
+        let past = if revision < self.revision { self.undo(prefix, revision) } else { BTreeMap::new() };
         let after = options.after.as_deref().filter(|after| *after >= prefix);
         let start = match after {
             Some(after) => std::ops::Bound::Excluded(after),
@@ -347,15 +291,9 @@ impl State {
             .take_while(|(key, _)| key.starts_with(prefix))
             .filter(|(key, _)| !past.contains_key(&***key))
             .map(|(key, object)| object.key_value(key));
-        let old = past
-            .range::<str, _>((start, std::ops::Bound::Unbounded))
-            .filter_map(|(_, key_value)| key_value.cloned());
-        let mut result = RangeResult {
-            kvs: Vec::new(),
-            revision,
-            more: false,
-            remaining: 0,
-        };
+        let old =
+            past.range::<str, _>((start, std::ops::Bound::Unbounded)).filter_map(|(_, key_value)| key_value.cloned());
+        let mut result = RangeResult { kvs: Vec::new(), revision, more: false, remaining: 0 };
         for mut key_value in Merge::new(live, old) {
             if options.limit > 0 && result.kvs.len() == options.limit {
                 result.more = true;
@@ -371,25 +309,17 @@ impl State {
     }
 
     fn events_after(&self, prefix: &str, after: Revision, limit: usize) -> WatchBatch {
-        let start = self
-            .history
-            .partition_point(|event| event.revision <= after);
+        let start = self.history.partition_point(|event| event.revision <= after);
         let mut events = Vec::new();
         for event in self.history.range(start..) {
             if event.key.starts_with(prefix) {
                 events.push(event.clone());
                 if events.len() == limit {
-                    return WatchBatch {
-                        revision: event.revision,
-                        events,
-                    };
+                    return WatchBatch { revision: event.revision, events };
                 }
             }
         }
-        WatchBatch {
-            events,
-            revision: self.revision,
-        }
+        WatchBatch { events, revision: self.revision }
     }
 }
 
@@ -405,10 +335,7 @@ struct Merge<A: Iterator, B: Iterator> {
 
 impl<A: Iterator<Item = KeyValue>, B: Iterator<Item = KeyValue>> Merge<A, B> {
     fn new(left: A, right: B) -> Self {
-        Self {
-            left: left.peekable(),
-            right: right.peekable(),
-        }
+        Self { left: left.peekable(), right: right.peekable() }
     }
 }
 
@@ -431,14 +358,8 @@ const WATCH_BATCH: usize = 500;
 impl Store for MemoryStore {
     async fn get(&self, key: &str) -> Result<Get, StoreError> {
         let state = self.shared.state.lock();
-        let kv = state
-            .objects
-            .get_key_value(key)
-            .map(|(key, object)| object.key_value(key));
-        Ok(Get {
-            kv,
-            revision: state.revision,
-        })
+        let kv = state.objects.get_key_value(key).map(|(key, object)| object.key_value(key));
+        Ok(Get { kv, revision: state.revision })
     }
 
     async fn range(&self, prefix: &str, options: RangeOptions) -> Result<RangeResult, StoreError> {
@@ -453,34 +374,28 @@ impl Store for MemoryStore {
         self.shared.state.lock().check_revision(after)?;
         let prefix: Box<str> = prefix.into();
         let shared = Arc::clone(&self.shared);
-        Ok(Box::pin(stream::unfold(
-            (shared, prefix, Some(after)),
-            |(shared, prefix, position)| async move {
-                let position = position?;
-                let batch = loop {
-                    let mut changed = std::pin::pin!(shared.changed.notified());
-                    changed.as_mut().enable();
-                    {
-                        let state = shared.state.lock();
-                        if position < state.oldest {
-                            break Err(StoreError::Compacted {
-                                requested: position,
-                                oldest: state.oldest,
-                            });
-                        }
-                        if state.revision > position {
-                            break Ok(state.events_after(&prefix, position, WATCH_BATCH));
-                        }
-                        if state.closed {
-                            break Err(StoreError::Closed);
-                        }
+        Ok(Box::pin(stream::unfold((shared, prefix, Some(after)), |(shared, prefix, position)| async move {
+            let position = position?;
+            let batch = loop {
+                let mut changed = std::pin::pin!(shared.changed.notified());
+                changed.as_mut().enable();
+                {
+                    let state = shared.state.lock();
+                    if position < state.oldest {
+                        break Err(StoreError::Compacted { requested: position, oldest: state.oldest });
                     }
-                    changed.await;
-                };
-                let position = batch.as_ref().ok().map(|batch| batch.revision);
-                Some((batch, (shared, prefix, position)))
-            },
-        )))
+                    if state.revision > position {
+                        break Ok(state.events_after(&prefix, position, WATCH_BATCH));
+                    }
+                    if state.closed {
+                        break Err(StoreError::Closed);
+                    }
+                }
+                changed.await;
+            };
+            let position = batch.as_ref().ok().map(|batch| batch.revision);
+            Some((batch, (shared, prefix, position)))
+        })))
     }
 
     async fn attach(&self, sink: Weak<dyn WatchSink>) -> Result<Revision, StoreError> {
@@ -492,11 +407,7 @@ impl Store for MemoryStore {
     async fn compact(&self, revision: Revision) -> Result<(), StoreError> {
         let mut state = self.shared.state.lock();
         state.check_revision(revision)?;
-        while state
-            .history
-            .front()
-            .is_some_and(|event| event.revision <= revision)
-        {
+        while state.history.front().is_some_and(|event| event.revision <= revision) {
             if let Some(event) = state.history.pop_front() {
                 state.history_bytes -= event_bytes(&event);
             }

@@ -22,71 +22,26 @@ pub struct StorageCollector {
 
 /// Name, help, whether it only grows.
 const STORE_METRICS: &[(&str, &str, bool)] = &[
-    (
-        "apiserver_storage_size_bytes",
-        "Bytes of the store's data file.",
-        false,
-    ),
-    (
-        "karmada_store_stored_bytes",
-        "Bytes of keys and values, with the history kept.",
-        false,
-    ),
-    (
-        "karmada_store_quota_bytes",
-        "Bytes that may be stored; 0 is no limit.",
-        false,
-    ),
+    ("apiserver_storage_size_bytes", "Bytes of the store's data file.", false),
+    ("karmada_store_stored_bytes", "Bytes of keys and values, with the history kept.", false),
+    ("karmada_store_quota_bytes", "Bytes that may be stored; 0 is no limit.", false),
     ("karmada_store_keys", "Keys that exist now.", false),
-    (
-        "karmada_store_revision",
-        "Revision of the last write.",
-        false,
-    ),
-    (
-        "karmada_store_oldest_revision",
-        "Oldest revision that can be read.",
-        false,
-    ),
-    (
-        "karmada_store_queue_depth",
-        "Writes that wait to be committed.",
-        false,
-    ),
-    (
-        "karmada_store_batches_total",
-        "Committed batches of writes.",
-        true,
-    ),
+    ("karmada_store_revision", "Revision of the last write.", false),
+    ("karmada_store_oldest_revision", "Oldest revision that can be read.", false),
+    ("karmada_store_queue_depth", "Writes that wait to be committed.", false),
+    ("karmada_store_batches_total", "Committed batches of writes.", true),
     ("karmada_store_writes_total", "Committed writes.", true),
-    (
-        "karmada_store_failed_writes_total",
-        "Refused or failed writes.",
-        true,
-    ),
-    (
-        "karmada_store_commit_seconds_total",
-        "Time spent in commits.",
-        true,
-    ),
+    ("karmada_store_failed_writes_total", "Refused or failed writes.", true),
+    ("karmada_store_commit_seconds_total", "Time spent in commits.", true),
 ];
 
 const CACHE_METRICS: &[(&str, &str)] = &[
     ("apiserver_storage_objects", "Objects by resource."),
-    (
-        "karmada_watch_cache_object_bytes",
-        "Bytes of cached objects.",
-    ),
+    ("karmada_watch_cache_object_bytes", "Bytes of cached objects."),
     ("karmada_watch_cache_events", "Recent events kept."),
-    (
-        "karmada_watch_cache_event_bytes",
-        "Bytes of recent events kept.",
-    ),
+    ("karmada_watch_cache_event_bytes", "Bytes of recent events kept."),
     ("karmada_watch_cache_watchers", "Watchers."),
-    (
-        "karmada_watch_cache_undecodable_total",
-        "Stored values that are no JSON objects.",
-    ),
+    ("karmada_watch_cache_undecodable_total", "Stored values that are no JSON objects."),
 ];
 
 impl StorageCollector {
@@ -95,28 +50,14 @@ impl StorageCollector {
     pub fn new(store: Arc<dyn Store>, cache: Arc<WatchCache>) -> Self {
         let describe = |name: &str, help: &str, labels: &[&str]| {
             let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-            Desc::new(
-                name.to_owned(),
-                help.to_owned(),
-                labels,
-                std::collections::HashMap::new(),
-            )
-            .ok()
+            Desc::new(name.to_owned(), help.to_owned(), labels, std::collections::HashMap::new()).ok()
         };
         let descriptions = STORE_METRICS
             .iter()
             .filter_map(|(name, help, _)| describe(name, help, &[]))
-            .chain(
-                CACHE_METRICS
-                    .iter()
-                    .filter_map(|(name, help)| describe(name, help, &["resource"])),
-            )
+            .chain(CACHE_METRICS.iter().filter_map(|(name, help)| describe(name, help, &["resource"])))
             .collect();
-        Self {
-            store,
-            cache,
-            descriptions,
-        }
+        Self { store, cache, descriptions }
     }
 }
 
@@ -124,11 +65,7 @@ fn family(name: &str, help: &str, counter: bool, metrics: Vec<Metric>) -> Metric
     let mut family = MetricFamily::default();
     family.set_name(name.to_owned());
     family.set_help(help.to_owned());
-    family.set_field_type(if counter {
-        MetricType::COUNTER
-    } else {
-        MetricType::GAUGE
-    });
+    family.set_field_type(if counter { MetricType::COUNTER } else { MetricType::GAUGE });
     family.set_metric(metrics);
     family
 }
@@ -176,9 +113,7 @@ impl Collector for StorageCollector {
         let mut families: Vec<_> = STORE_METRICS
             .iter()
             .zip(values)
-            .map(|((name, help, counter), value)| {
-                family(name, help, *counter, vec![metric(None, *counter, value)])
-            })
+            .map(|((name, help, counter), value)| family(name, help, *counter, vec![metric(None, *counter, value)]))
             .collect();
         let resources = self.cache.stats().resources;
         for (index, (name, help)) in CACHE_METRICS.iter().enumerate() {
@@ -194,10 +129,7 @@ impl Collector for StorageCollector {
                         resource.watchers as f64,
                         resource.undecodable as f64,
                     ][index];
-                    let label = resource
-                        .prefix
-                        .trim_start_matches(crate::keys::ROOT)
-                        .trim_end_matches('/');
+                    let label = resource.prefix.trim_start_matches(crate::keys::ROOT).trim_end_matches('/');
                     metric(Some(label), counter, value)
                 })
                 .collect();

@@ -221,36 +221,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Creates `key`, which must be absent.
     async fn create(&self, key: &str, value: Bytes) -> Result<Revision, StoreError> {
-        self.commit(Write {
-            key: key.to_owned(),
-            operation: Operation::Create { value },
-            ttl: None,
-        })
-        .await
+        self.commit(Write { key: key.to_owned(), operation: Operation::Create { value }, ttl: None }).await
     }
 
     /// Replaces the value of `key`, which must be at the revision `expected`.
-    async fn update(
-        &self,
-        key: &str,
-        value: Bytes,
-        expected: Revision,
-    ) -> Result<Revision, StoreError> {
-        self.commit(Write {
-            key: key.to_owned(),
-            operation: Operation::Update { value, expected },
-            ttl: None,
-        })
-        .await
+    async fn update(&self, key: &str, value: Bytes, expected: Revision) -> Result<Revision, StoreError> {
+        self.commit(Write { key: key.to_owned(), operation: Operation::Update { value, expected }, ttl: None }).await
     }
 
     /// Removes `key`, which must be at the revision `expected`.
     async fn delete(&self, key: &str, expected: Revision) -> Result<Revision, StoreError> {
-        self.commit(Write {
-            key: key.to_owned(),
-            operation: Operation::Delete { expected },
-            ttl: None,
-        })
-        .await
+        self.commit(Write { key: key.to_owned(), operation: Operation::Delete { expected }, ttl: None }).await
     }
 }

@@ -98,12 +98,8 @@ impl Shared {
     }
 
     /// The cache whose prefix `key` has: a few lookups, as keys have few segments.
-    fn cache_of<'a>(
-        caches: &'a HashMap<Box<str>, Arc<ResourceCache>>,
-        key: &str,
-    ) -> Option<&'a Arc<ResourceCache>> {
-        key.match_indices('/')
-            .find_map(|(slash, _)| caches.get(&key[..=slash]))
+    fn cache_of<'a>(caches: &'a HashMap<Box<str>, Arc<ResourceCache>>, key: &str) -> Option<&'a Arc<ResourceCache>> {
+        key.match_indices('/').find_map(|(slash, _)| caches.get(&key[..=slash]))
     }
 
     fn trim(&self) {
@@ -124,10 +120,7 @@ impl WatchSink for Shared {
                 rest = &rest[1..];
                 continue;
             };
-            let run = rest
-                .iter()
-                .take_while(|event| event.key.starts_with(cache.prefix()))
-                .count();
+            let run = rest.iter().take_while(|event| event.key.starts_with(cache.prefix())).count();
             let (run, tail) = rest.split_at(run);
             cache.apply(run);
             rest = tail;
@@ -188,15 +181,9 @@ impl WatchCache {
         self.attached.get_or_try_init(|| self.attach()).await?;
         let cache = {
             let mut caches = self.shared.caches.write();
-            let cache = caches
-                .entry(spec.prefix.as_str().into())
-                .or_insert_with(|| {
-                    Arc::new(ResourceCache::new(
-                        spec,
-                        Arc::clone(&self.store),
-                        Arc::clone(&self.shared),
-                    ))
-                });
+            let cache = caches.entry(spec.prefix.as_str().into()).or_insert_with(|| {
+                Arc::new(ResourceCache::new(spec, Arc::clone(&self.store), Arc::clone(&self.shared)))
+            });
             Arc::clone(cache)
         };
         // Loading goes on when the caller goes away: a half loaded cache would collect events for ever.
@@ -206,10 +193,7 @@ impl WatchCache {
             let result = loading.load().await;
             if result.is_err() {
                 let mut caches = shared.caches.write();
-                if caches
-                    .get(loading.prefix())
-                    .is_some_and(|current| Arc::ptr_eq(current, &loading))
-                {
+                if caches.get(loading.prefix()).is_some_and(|current| Arc::ptr_eq(current, &loading)) {
                     caches.remove(loading.prefix());
                 }
             }
@@ -218,21 +202,14 @@ impl WatchCache {
         .await;
         match loaded {
             Ok(result) => result.map(|()| cache),
-            Err(_) => Err(CacheError::Stopped {
-                prefix: spec.prefix.as_str().into(),
-            }),
+            Err(_) => Err(CacheError::Stopped { prefix: spec.prefix.as_str().into() }),
         }
     }
 
     /// The cache of a resource, if it has been loaded.
     #[must_use]
     pub fn started(&self, prefix: &str) -> Option<Arc<ResourceCache>> {
-        self.shared
-            .caches
-            .read()
-            .get(prefix)
-            .filter(|cache| cache.is_loaded())
-            .cloned()
+        self.shared.caches.read().get(prefix).filter(|cache| cache.is_loaded()).cloned()
     }
 
     /// Stops the cache of a resource that is no longer served; its watchers end.
@@ -257,18 +234,9 @@ impl WatchCache {
     /// Figures for metrics.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        let mut resources: Vec<_> = self
-            .shared
-            .caches
-            .read()
-            .values()
-            .map(|cache| cache.stats())
-            .collect();
+        let mut resources: Vec<_> = self.shared.caches.read().values().map(|cache| cache.stats()).collect();
         resources.sort_by(|a, b| a.prefix.cmp(&b.prefix));
-        CacheStats {
-            resources,
-            revision: self.revision(),
-        }
+        CacheStats { resources, revision: self.revision() }
     }
 
     async fn attach(&self) -> Result<(), CacheError> {

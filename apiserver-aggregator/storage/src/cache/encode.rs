@@ -23,14 +23,8 @@ pub fn inject_resource_version(value: &[u8], revision: Revision) -> Option<Bytes
 #[must_use]
 pub fn decode_value(value: &[u8], revision: Revision) -> Option<Value> {
     let mut parsed: Value = serde_json::from_slice(value).ok()?;
-    let metadata = parsed
-        .as_object_mut()?
-        .entry("metadata")
-        .or_insert_with(|| Value::Object(serde_json::Map::new()));
-    metadata.as_object_mut()?.insert(
-        "resourceVersion".to_owned(),
-        Value::String(revision.to_string()),
-    );
+    let metadata = parsed.as_object_mut()?.entry("metadata").or_insert_with(|| Value::Object(serde_json::Map::new()));
+    metadata.as_object_mut()?.insert("resourceVersion".to_owned(), Value::String(revision.to_string()));
     Some(parsed)
 }
 
@@ -46,9 +40,7 @@ pub(super) fn encode(raw: &[u8], parsed: &Value, revision: Revision) -> Option<E
         return Some(insert(raw, at, metadata.is_empty(), revision));
     }
     let mut root = root.clone();
-    let metadata = root
-        .entry("metadata")
-        .or_insert_with(|| Value::Object(serde_json::Map::new()));
+    let metadata = root.entry("metadata").or_insert_with(|| Value::Object(serde_json::Map::new()));
     if !metadata.is_object() {
         *metadata = Value::Object(serde_json::Map::new());
     }
@@ -76,10 +68,7 @@ fn insert(raw: &[u8], at: usize, empty: bool, revision: Revision) -> Encoded {
         bytes.push(b',');
     }
     bytes.extend_from_slice(&raw[at..]);
-    Encoded {
-        bytes: Bytes::from(bytes.into_boxed_slice()),
-        digits_at,
-    }
+    Encoded { bytes: Bytes::from(bytes.into_boxed_slice()), digits_at }
 }
 
 /// The same object at another revision.
@@ -157,14 +146,8 @@ mod tests {
                 r#"{"kind":"A","metadata":{"name":"x"}}"#,
                 r#"{"kind":"A","metadata":{"resourceVersion":"7","name":"x"}}"#,
             ),
-            (
-                r#"{"metadata":{}}"#,
-                r#"{"metadata":{"resourceVersion":"7"}}"#,
-            ),
-            (
-                r#"{"metadata" : { "name":"x"}}"#,
-                r#"{"metadata" : {"resourceVersion":"7", "name":"x"}}"#,
-            ),
+            (r#"{"metadata":{}}"#, r#"{"metadata":{"resourceVersion":"7"}}"#),
+            (r#"{"metadata" : { "name":"x"}}"#, r#"{"metadata" : {"resourceVersion":"7", "name":"x"}}"#),
             // A nested map, a string value and an escaped quote before the real one do not mislead the scan.
             (
                 r#"{"a":{"metadata":{"x":1}},"b":"metadata","c":"\"metadata\":{","metadata":{"name":"x"}}"#,
@@ -174,23 +157,14 @@ mod tests {
                 r#"{"metadata":{"name":"x","resourceVersion":"3"}}"#,
                 r#"{"metadata":{"resourceVersion":"7","name":"x"}}"#,
             ),
-            (
-                r#"{"kind":"A"}"#,
-                r#"{"kind":"A","metadata":{"resourceVersion":"7"}}"#,
-            ),
-            (
-                r#"{"metadata":null}"#,
-                r#"{"metadata":{"resourceVersion":"7"}}"#,
-            ),
+            (r#"{"kind":"A"}"#, r#"{"kind":"A","metadata":{"resourceVersion":"7"}}"#),
+            (r#"{"metadata":null}"#, r#"{"metadata":{"resourceVersion":"7"}}"#),
         ] {
             let parsed: Value = serde_json::from_str(stored).unwrap();
             let encoded = encode(stored.as_bytes(), &parsed, 7).unwrap();
             assert_eq!(std::str::from_utf8(&encoded.bytes).unwrap(), expect);
             let later = replace_revision(&encoded.bytes, encoded.digits_at, 1234);
-            assert_eq!(
-                std::str::from_utf8(&later).unwrap(),
-                expect.replace("\"7\"", "\"1234\"")
-            );
+            assert_eq!(std::str::from_utf8(&later).unwrap(), expect.replace("\"7\"", "\"1234\""));
         }
     }
 

@@ -27,28 +27,16 @@ impl Projection {
             .pointer("/metadata/labels")
             .and_then(Value::as_object)
             .map(|labels| {
-                labels
-                    .iter()
-                    .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-                    .collect()
+                labels.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
             })
             .unwrap_or_default();
-        let fields = fields
-            .iter()
-            .map(|path| ((*path).to_owned(), field_text(object, path)))
-            .collect();
-        Self {
-            labels,
-            fields,
-            body: None,
-        }
+        let fields = fields.iter().map(|path| ((*path).to_owned(), field_text(object, path))).collect();
+        Self { labels, fields, body: None }
     }
 }
 
 fn field_text(object: &Value, path: &str) -> String {
-    let value = path
-        .split('.')
-        .try_fold(object, |value, segment| value.get(segment));
+    let value = path.split('.').try_fold(object, |value, segment| value.get(segment));
     match value {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => String::new(),
@@ -65,12 +53,7 @@ impl Pairs {
         if pairs.is_empty() {
             return Self::default();
         }
-        let mut buffer = Vec::with_capacity(
-            pairs
-                .iter()
-                .map(|(key, value)| key.len() + value.len() + 4)
-                .sum(),
-        );
+        let mut buffer = Vec::with_capacity(pairs.iter().map(|(key, value)| key.len() + value.len() + 4).sum());
         for text in pairs.iter().flat_map(|(key, value)| [key, value]) {
             let mut length = text.len();
             while length >= 0x80 {
@@ -92,9 +75,7 @@ impl Pairs {
     /// The value of `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter()
-            .find(|(candidate, _)| *candidate == key)
-            .map(|(_, value)| value)
+        self.iter().find(|(candidate, _)| *candidate == key).map(|(_, value)| value)
     }
 
     /// Whether there is none.
@@ -196,8 +177,7 @@ impl Entry {
     /// The namespace; `None` for a cluster-scoped object.
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
-        (self.name_at > self.namespace_at)
-            .then(|| &self.key[self.namespace_at as usize..self.name_at as usize - 1])
+        (self.name_at > self.namespace_at).then(|| &self.key[self.namespace_at as usize..self.name_at as usize - 1])
     }
 
     /// The name.

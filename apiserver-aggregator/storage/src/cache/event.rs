@@ -119,9 +119,9 @@ impl CacheEvent {
 
     fn object(&self, kind: WatchEventKind) -> &Arc<Entry> {
         match (kind, self.kind, &self.prev) {
-            (WatchEventKind::Deleted, EventKind::Create | EventKind::Update, Some(prev)) => self
-                .left
-                .get_or_init(|| Arc::new(prev.at_revision(self.revision))),
+            (WatchEventKind::Deleted, EventKind::Create | EventKind::Update, Some(prev)) => {
+                self.left.get_or_init(|| Arc::new(prev.at_revision(self.revision)))
+            }
             _ => &self.entry,
         }
     }
@@ -132,9 +132,7 @@ impl CacheEvent {
             WatchEventKind::Modified => &self.modified,
             WatchEventKind::Deleted => &self.deleted,
         };
-        frame
-            .get_or_init(|| kind.frame(self.object(kind).bytes()))
-            .clone()
+        frame.get_or_init(|| kind.frame(self.object(kind).bytes())).clone()
     }
 
     pub(super) fn weight(&self) -> usize {

@@ -90,9 +90,7 @@ impl CacheError {
 pub(crate) fn expired(error: StoreError) -> CacheError {
     match error {
         StoreError::Compacted { requested, oldest } => CacheError::Expired { requested, oldest },
-        StoreError::FutureRevision { requested, current } => {
-            CacheError::TooLarge { requested, current }
-        }
+        StoreError::FutureRevision { requested, current } => CacheError::TooLarge { requested, current },
         other => CacheError::Store(other),
     }
 }

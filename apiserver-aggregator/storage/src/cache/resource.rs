@@ -214,22 +214,14 @@ impl ResourceCache {
     /// One object by its key, as the cache has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Arc<Entry>> {
-        self.state
-            .read()
-            .entries
-            .get(key)
-            .map(|entry| Arc::clone(&entry.0))
+        self.state.read().entries.get(key).map(|entry| Arc::clone(&entry.0))
     }
 
     /// One object, with the revision whose state this is; for [`At::Exact`] use a list.
     ///
     /// # Errors
     /// As [`Self::list`].
-    pub async fn get_at(
-        &self,
-        at: At,
-        key: &str,
-    ) -> Result<(Option<Arc<Entry>>, Revision), CacheError> {
+    pub async fn get_at(&self, at: At, key: &str) -> Result<(Option<Arc<Entry>>, Revision), CacheError> {
         self.wait_for(at).await?;
         let state = self.state.read();
         let entry = state.entries.get(key).map(|entry| Arc::clone(&entry.0));
@@ -250,18 +242,10 @@ impl ResourceCache {
     /// # Errors
     /// [`CacheError::TooLarge`] when it takes too long.
     pub async fn wait_until(&self, revision: Revision) -> Result<(), CacheError> {
-        if self.shared.revision() >= revision
-            || self
-                .shared
-                .wait_until(revision, self.shared.options.wait)
-                .await
-        {
+        if self.shared.revision() >= revision || self.shared.wait_until(revision, self.shared.options.wait).await {
             Ok(())
         } else {
-            Err(CacheError::TooLarge {
-                requested: revision,
-                current: self.revision(),
-            })
+            Err(CacheError::TooLarge { requested: revision, current: self.revision() })
         }
     }
 
@@ -276,9 +260,7 @@ impl ResourceCache {
 
     fn check_stopped(&self) -> Result<(), CacheError> {
         if self.stopped.load(Ordering::Acquire) {
-            return Err(CacheError::Stopped {
-                prefix: self.prefix.clone(),
-            });
+            return Err(CacheError::Stopped { prefix: self.prefix.clone() });
         }
         Ok(())
     }
@@ -307,10 +289,7 @@ impl ResourceCache {
         let state = self.state.read();
         let current = state.revision.max(self.shared.revision());
         let Some(exact) = exact.filter(|exact| *exact < state.revision) else {
-            let entries = state
-                .entries
-                .range::<str, _>((start, Bound::Unbounded))
-                .map(|entry| &entry.0);
+            let entries = state.entries.range::<str, _>((start, Bound::Unbounded)).map(|entry| &entry.0);
             return Some(page(
                 entries.take_while(|entry| entry.key().starts_with(&scan)),
                 exact.unwrap_or(current),
@@ -333,26 +312,15 @@ impl ResourceCache {
             .map(|entry| &entry.0)
             .take_while(|entry| entry.key().starts_with(&scan))
             .filter(|entry| !past.contains_key(&**entry.key()));
-        let gone = past
-            .range::<str, _>((start, Bound::Unbounded))
-            .filter_map(|(_, entry)| *entry);
+        let gone = past.range::<str, _>((start, Bound::Unbounded)).filter_map(|(_, entry)| *entry);
         Some(page(merge(live, gone), exact, options))
     }
 
     /// Lists from the store's history.
-    async fn list_stored(
-        &self,
-        revision: Revision,
-        options: &ListOptions<'_>,
-    ) -> Result<ListPage, CacheError> {
+    async fn list_stored(&self, revision: Revision, options: &ListOptions<'_>) -> Result<ListPage, CacheError> {
         let scan = self.scan_prefix(options.namespace);
         let mut after = options.after.map(str::to_owned);
-        let mut list = ListPage {
-            entries: Vec::new(),
-            revision,
-            more: false,
-            remaining: None,
-        };
+        let mut list = ListPage { entries: Vec::new(), revision, more: false, remaining: None };
         loop {
             let wanted = match options.limit {
                 0 => 0,
@@ -360,11 +328,7 @@ impl ResourceCache {
             };
             let range = RangeOptions {
                 after: after.take(),
-                limit: if wanted == 0 || options.filter.is_some() {
-                    self.shared.options.load_page
-                } else {
-                    wanted
-                },
+                limit: if wanted == 0 || options.filter.is_some() { self.shared.options.load_page } else { wanted },
                 revision: Some(revision),
                 keys_only: false,
             };
@@ -419,20 +383,12 @@ impl ResourceCache {
                 let initial = state.scoped(&self.prefix, scope, filter.as_ref());
                 watcher.start_at(state.ring.end(), revision);
                 drop(state);
-                Ok(Watch {
-                    initial,
-                    revision,
-                    watcher,
-                })
+                Ok(Watch { initial, revision, watcher })
             }
             WatchStart::After(revision) => {
                 let position = self.position_after(revision).await?;
                 watcher.start_at(position, revision);
-                Ok(Watch {
-                    initial: Vec::new(),
-                    revision,
-                    watcher,
-                })
+                Ok(Watch { initial: Vec::new(), revision, watcher })
             }
         }
     }
@@ -452,24 +408,14 @@ impl ResourceCache {
                 self.read_history(revision).await?;
             }
         }
-        look().ok_or_else(|| CacheError::Expired {
-            requested: revision,
-            oldest: self.oldest(),
-        })
+        look().ok_or_else(|| CacheError::Expired { requested: revision, oldest: self.oldest() })
     }
 
     /// Puts the store's events after `revision` in front of the ring.
     async fn read_history(&self, revision: Revision) -> Result<(), CacheError> {
         let until = self.oldest();
-        let too_old = CacheError::Expired {
-            requested: revision,
-            oldest: until,
-        };
-        let mut stream = self
-            .store
-            .watch(&self.prefix, revision)
-            .await
-            .map_err(expired)?;
+        let too_old = CacheError::Expired { requested: revision, oldest: until };
+        let mut stream = self.store.watch(&self.prefix, revision).await.map_err(expired)?;
         let mut known: HashMap<Arc<str>, Arc<Entry>> = HashMap::new();
         let mut events: Vec<Arc<CacheEvent>> = Vec::new();
         let mut reached = revision;
@@ -484,11 +430,7 @@ impl ResourceCache {
                 }
                 let prev = match known.remove(&event.key) {
                     Some(entry) => Some(entry),
-                    None => event
-                        .prev
-                        .as_ref()
-                        .and_then(|prev| self.entry(prev))
-                        .map(Arc::new),
+                    None => event.prev.as_ref().and_then(|prev| self.entry(prev)).map(Arc::new),
                 };
                 let Some(event) = self.cache_event(event, prev) else {
                     continue;
@@ -521,25 +463,12 @@ impl ResourceCache {
         let mut after = None;
         let mut revision = None;
         loop {
-            let range = RangeOptions {
-                after: after.take(),
-                limit: self.shared.options.load_page,
-                revision,
-                keys_only: false,
-            };
-            let page = self
-                .store
-                .range(&self.prefix, range)
-                .await
-                .map_err(expired)?;
+            let range =
+                RangeOptions { after: after.take(), limit: self.shared.options.load_page, revision, keys_only: false };
+            let page = self.store.range(&self.prefix, range).await.map_err(expired)?;
             revision = Some(page.revision);
             after = page.kvs.last().map(|kv| kv.key.to_string());
-            entries.extend(
-                page.kvs
-                    .iter()
-                    .filter_map(|kv| self.entry(kv))
-                    .map(|entry| ByKey(Arc::new(entry))),
-            );
+            entries.extend(page.kvs.iter().filter_map(|kv| self.entry(kv)).map(|entry| ByKey(Arc::new(entry))));
             if !page.more {
                 break;
             }
@@ -602,12 +531,7 @@ impl ResourceCache {
         if event.kind == EventKind::Delete {
             return None;
         }
-        self.make_entry(
-            &event.key,
-            &event.value,
-            event.revision,
-            event.create_revision,
-        )
+        self.make_entry(&event.key, &event.value, event.revision, event.create_revision)
     }
 
     fn entry(&self, kv: &KeyValue) -> Option<Entry> {
@@ -623,29 +547,12 @@ impl ResourceCache {
         self.entry(kv).map(Arc::new)
     }
 
-    fn make_entry(
-        &self,
-        key: &Arc<str>,
-        value: &[u8],
-        revision: Revision,
-        created: Revision,
-    ) -> Option<Entry> {
-        let entry = Entry::new(
-            Arc::clone(key),
-            self.prefix.len(),
-            value,
-            revision,
-            created,
-            &*self.project,
-        );
+    fn make_entry(&self, key: &Arc<str>, value: &[u8], revision: Revision, created: Revision) -> Option<Entry> {
+        let entry = Entry::new(Arc::clone(key), self.prefix.len(), value, revision, created, &*self.project);
         if entry.is_none() {
             // One bad value must not hide the others.
             self.undecodable.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(
-                key = &**key,
-                revision,
-                "skip a stored value that is no JSON object"
-            );
+            tracing::error!(key = &**key, revision, "skip a stored value that is no JSON object");
         }
         entry
     }
@@ -653,22 +560,12 @@ impl ResourceCache {
     /// An event from history; `None` when there is nothing to tell.
     fn cache_event(&self, event: Event, prev: Option<Arc<Entry>>) -> Option<CacheEvent> {
         match self.new_entry(&event) {
-            Some(entry) => Some(CacheEvent::new(
-                event.kind,
-                event.revision,
-                self.shared.second(),
-                Arc::new(entry),
-                prev,
-            )),
+            Some(entry) => {
+                Some(CacheEvent::new(event.kind, event.revision, self.shared.second(), Arc::new(entry), prev))
+            }
             None => {
                 let gone = Arc::new(prev.as_ref()?.at_revision(event.revision));
-                Some(CacheEvent::new(
-                    EventKind::Delete,
-                    event.revision,
-                    self.shared.second(),
-                    gone,
-                    prev,
-                ))
+                Some(CacheEvent::new(EventKind::Delete, event.revision, self.shared.second(), gone, prev))
             }
         }
     }
@@ -692,7 +589,7 @@ impl ResourceCache {
         let mut position = position.max(state.ring.first());
         let mut revision = 0;
         // Events of other scopes are cheap to skip, but the lock is not held for a whole large ring.
-        for event in state.ring.from_position(position).take(limit * 8) {
+        for event in state.ring.after_position(position).take(limit * 8) {
             position += 1;
             revision = event.revision();
             if wanted(event) {
@@ -706,11 +603,7 @@ impl ResourceCache {
         if at_end {
             revision = revision.max(published);
         }
-        Ok(Some(Read {
-            position,
-            revision,
-            at_end,
-        }))
+        Ok(Some(Read { position, revision, at_end }))
     }
 
     fn join_topic(&self, name: &str) -> Arc<Topic> {
@@ -736,19 +629,17 @@ impl ResourceCache {
     }
 
     fn trim_state(&self, state: &mut State, second: u32) {
-        state
-            .ring
-            .trim(&self.shared.options, second, |position, event| {
-                let topics = self.topics.lock();
-                if topics.is_empty() {
-                    return;
+        state.ring.trim(&self.shared.options, second, |position, event| {
+            let topics = self.topics.lock();
+            if topics.is_empty() {
+                return;
+            }
+            for topic in topics_of(event.entry().path()) {
+                if let Some(topic) = topics.get(topic) {
+                    topic.evicted.fetch_max(position + 1, Ordering::AcqRel);
                 }
-                for topic in topics_of(event.entry().path()) {
-                    if let Some(topic) = topics.get(topic) {
-                        topic.evicted.fetch_max(position + 1, Ordering::AcqRel);
-                    }
-                }
-            });
+            }
+        });
     }
 
     /// Ends all watchers and frees the objects.
@@ -800,49 +691,22 @@ impl State {
                 self.entry_bytes += entry.weight();
                 let entry = Arc::new(entry);
                 self.entries.insert(ByKey(Arc::clone(&entry)));
-                (
-                    if prev.is_some() {
-                        EventKind::Update
-                    } else {
-                        EventKind::Create
-                    },
-                    entry,
-                )
+                (if prev.is_some() { EventKind::Update } else { EventKind::Create }, entry)
             }
-            (None, Some(prev)) => (
-                EventKind::Delete,
-                Arc::new(prev.at_revision(event.revision)),
-            ),
+            (None, Some(prev)) => (EventKind::Delete, Arc::new(prev.at_revision(event.revision))),
             (None, None) => {
-                tracing::debug!(
-                    key = &*event.key,
-                    prefix = &*cache.prefix,
-                    "skip the end of an object never shown"
-                );
+                tracing::debug!(key = &*event.key, prefix = &*cache.prefix, "skip the end of an object never shown");
                 return;
             }
         };
-        self.ring.push(Arc::new(CacheEvent::new(
-            kind,
-            event.revision,
-            second,
-            entry,
-            prev,
-        )));
+        self.ring.push(Arc::new(CacheEvent::new(kind, event.revision, second, entry, prev)));
     }
 
     fn scoped(&self, prefix: &str, scope: &Scope, filter: Option<&Filter>) -> Vec<Arc<Entry>> {
         let wanted = |entry: &&Arc<Entry>| filter.is_none_or(|filter| filter(entry));
         let scan = format!("{prefix}{}", scope.topic());
         if let Scope::Object { .. } = scope {
-            return self
-                .entries
-                .get(scan.as_str())
-                .map(|entry| &entry.0)
-                .filter(wanted)
-                .cloned()
-                .into_iter()
-                .collect();
+            return self.entries.get(scan.as_str()).map(|entry| &entry.0).filter(wanted).cloned().into_iter().collect();
         }
         self.entries
             .range::<str, _>((Bound::Included(scan.as_str()), Bound::Unbounded))
@@ -861,17 +725,8 @@ fn start_bound<'a>(after: Option<&'a str>, scan: &'a str) -> Bound<&'a str> {
     }
 }
 
-fn page<'a>(
-    entries: impl Iterator<Item = &'a Arc<Entry>>,
-    revision: Revision,
-    options: &ListOptions<'_>,
-) -> ListPage {
-    let mut list = ListPage {
-        entries: Vec::new(),
-        revision,
-        more: false,
-        remaining: None,
-    };
+fn page<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>, revision: Revision, options: &ListOptions<'_>) -> ListPage {
+    let mut list = ListPage { entries: Vec::new(), revision, more: false, remaining: None };
     let mut remaining = 0;
     for entry in entries {
         if options.filter.is_some_and(|filter| !filter(entry)) {

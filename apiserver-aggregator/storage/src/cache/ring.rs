@@ -19,12 +19,7 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) fn new(oldest: Revision) -> Self {
-        Self {
-            events: VecDeque::new(),
-            first: FIRST_POSITION,
-            oldest,
-            bytes: 0,
-        }
+        Self { events: VecDeque::new(), first: FIRST_POSITION, oldest, bytes: 0 }
     }
 
     pub(super) fn push(&mut self, event: Arc<CacheEvent>) {
@@ -43,15 +38,9 @@ impl Ring {
     }
 
     /// Drops events that are too many, or old and not needed; tells `evicted` each one with its position.
-    pub(super) fn trim(
-        &mut self,
-        options: &CacheOptions,
-        second: u32,
-        mut evicted: impl FnMut(u64, &CacheEvent),
-    ) {
+    pub(super) fn trim(&mut self, options: &CacheOptions, second: u32, mut evicted: impl FnMut(u64, &CacheEvent)) {
         while let Some(front) = self.events.front() {
-            let full =
-                self.events.len() > options.max_events || self.bytes > options.max_event_bytes;
+            let full = self.events.len() > options.max_events || self.bytes > options.max_event_bytes;
             let stale = self.events.len() > options.min_events
                 && u64::from(second.saturating_sub(front.second)) > options.keep_events.as_secs();
             if !(full || stale) {
@@ -72,28 +61,17 @@ impl Ring {
 
     /// The position of the first event after `revision`.
     pub(super) fn position_after(&self, revision: Revision) -> u64 {
-        self.first
-            + self
-                .events
-                .partition_point(|event| event.revision() <= revision) as u64
+        self.first + self.events.partition_point(|event| event.revision() <= revision) as u64
     }
 
-    pub(super) fn from_position(&self, position: u64) -> impl Iterator<Item = &Arc<CacheEvent>> {
-        let skip = usize::try_from(position.saturating_sub(self.first))
-            .unwrap_or(usize::MAX)
-            .min(self.events.len());
+    pub(super) fn after_position(&self, position: u64) -> impl Iterator<Item = &Arc<CacheEvent>> {
+        let skip = usize::try_from(position.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.events.len());
         self.events.range(skip..)
     }
 
     /// The events after `revision`, latest first.
-    pub(super) fn newest_until(
-        &self,
-        revision: Revision,
-    ) -> impl Iterator<Item = &Arc<CacheEvent>> {
-        self.events
-            .iter()
-            .rev()
-            .take_while(move |event| event.revision() > revision)
+    pub(super) fn newest_until(&self, revision: Revision) -> impl Iterator<Item = &Arc<CacheEvent>> {
+        self.events.iter().rev().take_while(move |event| event.revision() > revision)
     }
 
     pub(super) fn first(&self) -> u64 {

@@ -44,14 +44,8 @@ impl Scope {
         match self {
             Self::All => String::new(),
             Self::Namespace(namespace) => format!("{namespace}/"),
-            Self::Object {
-                namespace: Some(namespace),
-                name,
-            } => format!("{namespace}/{name}"),
-            Self::Object {
-                namespace: None,
-                name,
-            } => name.clone(),
+            Self::Object { namespace: Some(namespace), name } => format!("{namespace}/{name}"),
+            Self::Object { namespace: None, name } => name.clone(),
         }
     }
 }
@@ -68,9 +62,7 @@ fn in_topic(topic: &str, path: &str) -> bool {
 /// The topics that an event of the object at `path` concerns.
 pub(super) fn topics_of(path: &str) -> impl Iterator<Item = &str> {
     let namespace = path.find('/').map(|slash| &path[..=slash]);
-    std::iter::once("")
-        .chain(namespace)
-        .chain(std::iter::once(path))
+    std::iter::once("").chain(namespace).chain(std::iter::once(path))
 }
 
 /// What the watchers of one scope share.
@@ -123,14 +115,7 @@ impl Watcher {
         position: u64,
         delivered: Revision,
     ) -> Self {
-        Self {
-            cache,
-            topic_name,
-            topic,
-            filter,
-            position,
-            delivered,
-        }
+        Self { cache, topic_name, topic, filter, position, delivered }
     }
 
     /// Sets where to begin.
@@ -164,18 +149,11 @@ impl Watcher {
         let mut deliveries = Vec::new();
         let mut events = Vec::new();
         while deliveries.is_empty() {
-            let read = self.cache.read_events(
-                self.position,
-                &self.topic.evicted,
-                STEP,
-                &mut events,
-                |event| in_topic(&self.topic_name, event.entry().path()),
-            )?;
+            let read = self.cache.read_events(self.position, &self.topic.evicted, STEP, &mut events, |event| {
+                in_topic(&self.topic_name, event.entry().path())
+            })?;
             let Some(read) = read else {
-                return Err(CacheError::Expired {
-                    requested: self.delivered,
-                    oldest: self.cache.oldest(),
-                });
+                return Err(CacheError::Expired { requested: self.delivered, oldest: self.cache.oldest() });
             };
             deliveries.extend(events.drain(..).filter_map(|event| self.deliver(event)));
             self.position = read.position;
