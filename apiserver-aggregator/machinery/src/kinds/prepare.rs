@@ -15,6 +15,8 @@ pub(super) fn of(gvk: &GroupVersionKind) -> (Create, Update) {
         ("", "Pod") => (create_pod, |_, _, _| {}),
         ("", "PersistentVolumeClaim") => (pending, |_, _, _| {}),
         ("", "PersistentVolume") => (create_volume, |_, _, _| {}),
+        ("", "Service") => (create_service, |_, _, _| {}),
+        ("apiregistration.k8s.io", "APIService") => (create_api_service, |_, _, _| {}),
         ("batch", "Job") => (create_job, |_, _, _| {}),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => (create_definition, |_, _, _| {}),
         _ => (|_, _| {}, |_, _, _| {}),
@@ -56,8 +58,26 @@ fn keep_finalizers(object: &mut Value, old: &Value, ctx: &RequestContext<'_>) {
     }
 }
 
-/// New pods are pending, with their quality of service.
+/// New pods are pending, with their quality of service, the tolerations that all pods get, and the lowest priority unless
+/// they name a class.
 fn create_pod(object: &mut Value, _ctx: &RequestContext<'_>) {
+    if let Some(spec) = object_at(object, "spec") {
+        super::defaults::default_tolerations(spec);
+        // The classes that every cluster has; those that users make are looked up by whoever can read them.
+        let priority = match spec.get("priorityClassName").and_then(Value::as_str) {
+            None | Some("") => Some(0),
+            Some("system-cluster-critical") => Some(2_000_000_000),
+            Some("system-node-critical") => Some(2_000_001_000),
+            Some(_) => None,
+        };
+        if let Some(priority) = priority {
+            spec.entry("priority").or_insert_with(|| priority.into());
+            spec.entry("preemptionPolicy").or_insert_with(|| "PreemptLowerPriority".into());
+        }
+        if spec.get("terminationGracePeriodSeconds").and_then(Value::as_i64).is_some_and(|s| s < 0) {
+            spec.insert("terminationGracePeriodSeconds".to_owned(), 1.into());
+        }
+    }
     let class = qos_class(object);
     if let Some(status) = object_at(object, "status") {
         *status = Map::from_iter([("phase".to_owned(), "Pending".into()), ("qosClass".to_owned(), class.into())]);
@@ -89,6 +109,44 @@ pub(super) fn qos_class(pod: &Value) -> &'static str {
         (false, _) => "BestEffort",
         (true, true) => "Guaranteed",
         (true, false) => "Burstable",
+    }
+}
+
+/// Addresses of services are of one family, IPv4, unless asked otherwise; an address that is given is the first of the list.
+fn create_service(object: &mut Value, _ctx: &RequestContext<'_>) {
+    if let Some(status) = object_at(object, "status") {
+        *status = Map::from_iter([("loadBalancer".to_owned(), json!({}))]);
+    }
+    let Some(spec) = object_at(object, "spec") else { return };
+    if spec.get("type").and_then(Value::as_str) == Some("ExternalName") {
+        return;
+    }
+    let headless = spec.get("clusterIP").and_then(Value::as_str) == Some("None");
+    let selects = spec.get("selector").and_then(Value::as_object).is_some_and(|s| !s.is_empty());
+    let dual = headless && !selects;
+    spec.entry("ipFamilyPolicy").or_insert_with(|| if dual { "RequireDualStack" } else { "SingleStack" }.into());
+    if spec.get("ipFamilies").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        spec.insert("ipFamilies".to_owned(), if dual { json!(["IPv4", "IPv6"]) } else { json!(["IPv4"]) });
+    }
+    let first = spec.get("clusterIP").and_then(Value::as_str).filter(|ip| !ip.is_empty()).map(str::to_owned);
+    if let Some(ip) = first {
+        spec.entry("clusterIPs").or_insert_with(|| json!([ip]));
+    }
+}
+
+/// Services without a backend are our own and always available.
+fn create_api_service(object: &mut Value, ctx: &RequestContext<'_>) {
+    let local = object["spec"].get("service").is_none_or(Value::is_null);
+    if let Some(status) = object_at(object, "status") {
+        *status = Map::new();
+        if local {
+            let seconds = jiff::Timestamp::from_second(ctx.now.as_second()).unwrap_or(ctx.now);
+            let condition = json!({
+                "type": "Available", "status": "True", "reason": "Local",
+                "message": "Local APIServices are always available", "lastTransitionTime": seconds.to_string(),
+            });
+            status.insert("conditions".to_owned(), json!([condition]));
+        }
     }
 }
 

@@ -102,3 +102,100 @@ fn events_have_two_shapes() {
     assert_eq!(other["regarding"]["name"], "p");
     assert_eq!(convert::event(other, &GroupVersion::new("", "v1")).unwrap(), core);
 }
+
+/// What the generic path does with the body of a creation, as far as it concerns the object.
+fn created(body: &Value) -> Option<Value> {
+    let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+    let gv = GroupVersion::parse(&text("apiVersion"))?;
+    let all = builtin_resources();
+    let info = all.iter().find(|i| i.gvk() == GroupVersionKind::new(&gv.group, &gv.version, text("kind")))?;
+    let mut object = body.clone();
+    schema::decode(&info.schema, &mut object).ok()?;
+    crate::meta::set(&mut object, "uid", "<uid1>");
+    info.strategy.default_object(&mut object);
+    let uuid = || "<uid>".to_owned();
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let ctx = crate::resource::RequestContext { now, user: "admin", subresource: None, new_uuid: &uuid };
+    if info.has_status() {
+        object.as_object_mut()?.remove("status");
+    }
+    info.strategy.prepare_for_create(&mut object, &ctx);
+    info.strategy.default_object(&mut object);
+    schema::normalize(&info.schema, &mut object);
+    let once = object.clone();
+    info.strategy.default_object(&mut object);
+    schema::normalize(&info.schema, &mut object);
+    assert_eq!(once, object, "defaulting is idempotent");
+    Some(object)
+}
+
+/// Leaves out what the server allocates or other parts fill.
+fn comparable(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(map) = object.as_object_mut() {
+        let metadata = map.remove("metadata").unwrap_or_default();
+        if let Some(labels) = metadata.get("labels") {
+            map.insert("labels".to_owned(), labels.clone());
+        }
+    }
+    if object["kind"] == "Service" {
+        if let Some(spec) = object["spec"].as_object_mut() {
+            for key in ["clusterIP", "clusterIPs", "healthCheckNodePort"] {
+                spec.remove(key);
+            }
+            for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+                port.as_object_mut().unwrap().remove("nodePort");
+            }
+        }
+    }
+    if object["kind"] == "CertificateSigningRequest" {
+        for key in ["username", "groups", "extra", "uid"] {
+            object["spec"].as_object_mut().unwrap().remove(key);
+        }
+    }
+    times(&mut object);
+    object
+}
+
+/// Times that the server chose.
+fn times(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, item) in map {
+                if matches!(key.as_str(), "lastTransitionTime" | "lastPhaseTransitionTime") && item.is_string() {
+                    *item = "<time>".into();
+                } else {
+                    times(item);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(times),
+        _ => {}
+    }
+}
+
+#[test]
+fn created_objects_equal_the_recorded_ones() {
+    let mut checked = 0;
+    let mut failures = Vec::new();
+    for file in ["defaulting", "validation"] {
+        for case in fixture(&format!("vectors/{file}.json")).as_array().unwrap() {
+            let steps = case.get("steps").and_then(Value::as_array).cloned().unwrap_or_else(|| vec![case.clone()]);
+            for step in steps {
+                let (body, response) = (&step["body"], &step["response"]);
+                let creates = step["method"] == "POST" && step["status"] == 201 && body["kind"].is_string();
+                if !creates || body["kind"] != response["kind"] || !response["metadata"]["uid"].is_string() {
+                    continue;
+                }
+                let Some(ours) = created(body) else { continue };
+                checked += 1;
+                let (ours, theirs) = (comparable(&ours), comparable(response));
+                if ours != theirs {
+                    failures.push(format!("{}\n ours   {ours}\n theirs {theirs}", case["name"]));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {checked}\n{}", failures.len(), failures.join("\n"));
+    assert!(checked > 80, "{checked}");
+}
