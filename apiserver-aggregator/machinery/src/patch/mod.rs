@@ -68,4 +68,4 @@ fn rejected() -> StatusError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
