@@ -1,6 +1,8 @@
 //! Why an interpretation failed.
 
-use crate::{GroupVersionKind, Operation};
+use karmada_api::gvk::Gvk;
+
+use crate::Operation;
 
 /// Why an interpretation failed. Texts are Karmada's, for they end in events and conditions that users match on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,7 +13,7 @@ pub enum InterpretError {
         /// The operation that was asked for.
         operation: Operation,
         /// The kind that it was asked about.
-        kind: GroupVersionKind,
+        kind: Gvk,
     },
     /// The object, or a status in it, is not what its kind says it is.
     #[error("{0}")]
@@ -23,7 +25,7 @@ pub enum InterpretError {
 
 /// The text for an unanswered operation. Karmada words it by the name of the function, and differently for
 /// dependencies and components.
-fn not_found(operation: Operation, kind: &GroupVersionKind) -> String {
+fn not_found(operation: Operation, kind: &Gvk) -> String {
     let function = match operation {
         Operation::InterpretDependency => {
             return format!("default interpreter for operation {operation} not found");

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use karmada_api::gvk::Gvk;
 use serde_json::Value;
 
 use crate::answer::{Component, Dependency, Replicas, StatusItem};
 use crate::error::InterpretError;
 use crate::native::Native;
-use crate::operation::{GroupVersionKind, Operation};
+use crate::operation::{Operation, kind_of};
 
 /// One source of interpretations. A method is only called when [`Layer::enabled`] said yes for its operation and the
 /// object's kind; its default answers that nobody interprets this.
 pub trait Layer: Send + Sync {
     /// Whether this layer answers the operation for the kind.
-    fn enabled(&self, kind: &GroupVersionKind, operation: Operation) -> bool;
+    fn enabled(&self, kind: &Gvk, operation: Operation) -> bool;
 
     /// The number of replicas and what each needs.
     fn get_replicas(&self, object: &Value) -> Result<Replicas, InterpretError> {
@@ -61,7 +62,7 @@ pub trait Layer: Send + Sync {
 }
 
 fn unanswered(operation: Operation, object: &Value) -> InterpretError {
-    InterpretError::NotFound { operation, kind: GroupVersionKind::of(object) }
+    InterpretError::NotFound { operation, kind: kind_of(object) }
 }
 
 /// A stack of layers; for each operation the first enabled one answers.
@@ -94,17 +95,17 @@ impl Interpreter {
     }
 
     /// The first layer that answers the operation for the kind.
-    pub fn layer(&self, kind: &GroupVersionKind, operation: Operation) -> Option<&dyn Layer> {
+    pub fn layer(&self, kind: &Gvk, operation: Operation) -> Option<&dyn Layer> {
         self.layers.iter().find(|layer| layer.enabled(kind, operation)).map(AsRef::as_ref)
     }
 
     /// Whether any layer answers the operation for the kind.
-    pub fn hook_enabled(&self, kind: &GroupVersionKind, operation: Operation) -> bool {
+    pub fn hook_enabled(&self, kind: &Gvk, operation: Operation) -> bool {
         self.layer(kind, operation).is_some()
     }
 
     fn answering(&self, object: &Value, operation: Operation) -> Result<&dyn Layer, InterpretError> {
-        self.layer(&GroupVersionKind::of(object), operation).ok_or_else(|| unanswered(operation, object))
+        self.layer(&kind_of(object), operation).ok_or_else(|| unanswered(operation, object))
     }
 
     /// See [`Layer::get_replicas`].

@@ -18,10 +18,9 @@ mod error;
 mod layer;
 pub mod native;
 mod operation;
-pub mod quantity;
 pub mod unstructured;
 
 pub use answer::{Component, Dependency, Replicas, StatusItem};
 pub use error::InterpretError;
 pub use layer::{Interpreter, Layer};
-pub use operation::{GroupVersionKind, Operation};
+pub use operation::{Operation, kind_of};

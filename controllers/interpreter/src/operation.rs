@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use karmada_api::gvk::Gvk;
 use serde_json::Value;
 
 /// An operation of the interpreter, named as in webhook rules and customizations.
@@ -59,39 +60,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// Group, version and kind of an object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GroupVersionKind {
-    /// The API group; empty for the core group.
-    pub group: String,
-    /// The version within the group.
-    pub version: String,
-    /// The kind.
-    pub kind: String,
-}
-
-impl GroupVersionKind {
-    /// Builds one from an `apiVersion` (`group/version` or `version`) and a kind.
-    pub fn new(api_version: &str, kind: &str) -> Self {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
-    }
-
-    /// Reads it from an object; absent or odd fields count as empty.
-    pub fn of(object: &Value) -> Self {
-        let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
-        Self::new(text("apiVersion"), text("kind"))
-    }
-
-    /// The `apiVersion` form: `group/version`, or `version` for the core group.
-    pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
-    }
-}
-
-impl fmt::Display for GroupVersionKind {
-    /// Prints as Karmada's messages do: `apps/v1, Kind=Deployment`, `/v1, Kind=Pod`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}, Kind={}", self.group, self.version, self.kind)
-    }
+/// The kind of an object; what it doesn't say is empty.
+pub fn kind_of(object: &Value) -> Gvk {
+    Gvk::of_object(object).unwrap_or_default()
 }

@@ -7,7 +7,7 @@
 )]
 
 use jiff::Timestamp;
-use karmada_interpreter::{GroupVersionKind, InterpretError, Interpreter, Operation, StatusItem};
+use karmada_interpreter::{InterpretError, Interpreter, Operation, StatusItem, kind_of};
 use serde_json::{Value, json};
 
 fn answer(interpreter: &Interpreter, case: &Value, now: Timestamp) -> Result<Value, InterpretError> {
@@ -40,7 +40,7 @@ fn answer(interpreter: &Interpreter, case: &Value, now: Timestamp) -> Result<Val
             list
         }
         "HookEnabled" => {
-            let kind = GroupVersionKind::of(object);
+            let kind = kind_of(object);
             Operation::ALL
                 .into_iter()
                 .map(|operation| {

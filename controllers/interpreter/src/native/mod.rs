@@ -12,12 +12,13 @@ mod retain;
 mod typed;
 
 use jiff::Timestamp;
+use karmada_api::gvk::Gvk;
 use serde_json::Value;
 
 use crate::answer::{Dependency, Replicas, StatusItem};
 use crate::error::InterpretError;
 use crate::layer::Layer;
-use crate::operation::{GroupVersionKind, Operation};
+use crate::operation::{Operation, kind_of};
 
 pub use dependencies::pod_dependencies;
 pub use pod::pod_requirements;
@@ -48,7 +49,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(kind: &GroupVersionKind) -> Option<Self> {
+    fn of(kind: &Gvk) -> Option<Self> {
         Some(match (kind.group.as_str(), kind.version.as_str(), kind.kind.as_str()) {
             ("apps", "v1", "Deployment") => Self::Deployment,
             ("apps", "v1", "ReplicaSet") => Self::ReplicaSet,
@@ -145,12 +146,12 @@ impl Kind {
 
 /// The kind of the object, if the layer answers the operation for it.
 fn kind_for(object: &Value, operation: Operation) -> Result<Kind, InterpretError> {
-    let kind = GroupVersionKind::of(object);
+    let kind = kind_of(object);
     Kind::of(&kind).filter(|known| known.answers(operation)).ok_or(InterpretError::NotFound { operation, kind })
 }
 
 impl Layer for Native {
-    fn enabled(&self, kind: &GroupVersionKind, operation: Operation) -> bool {
+    fn enabled(&self, kind: &Gvk, operation: Operation) -> bool {
         operation == Operation::InterpretStatus || Kind::of(kind).is_some_and(|known| known.answers(operation))
     }
 
@@ -175,7 +176,7 @@ impl Layer for Native {
     }
 
     fn reflect_status(&self, object: &Value) -> Result<Option<Value>, InterpretError> {
-        let kind = Kind::of(&GroupVersionKind::of(object));
+        let kind = Kind::of(&kind_of(object));
         reflect::reflect(kind, object).map_err(InterpretError::Malformed)
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::quantity::{Format, Quantity};
+use karmada_api::quantity::Amount;
+
+use super::typed;
 
 /// Resources as the scheduler counts them: whole numbers, CPU in thousandths.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,7 +19,7 @@ impl Resources {
             if !is_counted(name) {
                 continue;
             }
-            let quantity = Quantity::from_json(value).map_err(|error| error.to_string())?;
+            let quantity = typed::amount(value).map_err(|error| error.to_string())?;
             let amount = if name == "cpu" { quantity.milli_value() } else { quantity.value() };
             resources.insert(name.clone(), amount);
         }
@@ -58,10 +60,10 @@ impl Resources {
             .filter(|(_, amount)| *amount > 0)
             .map(|(name, amount)| {
                 let quantity = match name.as_str() {
-                    "cpu" => Quantity::milli(amount, Format::DecimalSi),
-                    "memory" | "ephemeral-storage" => Quantity::new(amount, Format::BinarySi),
-                    other if other.starts_with("hugepages-") => Quantity::new(amount, Format::BinarySi),
-                    _ => Quantity::new(amount, Format::DecimalSi),
+                    "cpu" => Amount::from_milli(amount),
+                    "memory" | "ephemeral-storage" => Amount::from_bytes(amount),
+                    other if other.starts_with("hugepages-") => Amount::from_bytes(amount),
+                    _ => Amount::from_value(amount),
                 };
                 (name, Value::from(quantity.to_string()))
             })

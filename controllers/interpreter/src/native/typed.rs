@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use crate::quantity::Quantity;
+use karmada_api::quantity::{Amount, Error as QuantityError};
 
 /// One type a line: its name, then its fields as `name:type` and a mark. `!`: written even when it holds nothing;
 /// `?`: the same, but written as null; `-`: not written when it is zero.
@@ -120,9 +120,9 @@ fn convert(kind: &Type, value: &Value) -> Result<Value, String> {
             Value::Number(_) => Ok(value.clone()),
             _ => Err("unrecognized type: float64".to_owned()),
         },
-        Type::Quantity => Quantity::from_json(value)
-            .map(|quantity| Value::from(quantity.to_string()))
-            .map_err(|error| error.to_string()),
+        Type::Quantity => {
+            amount(value).map(|amount| Value::from(amount.to_string())).map_err(|error| error.to_string())
+        }
         Type::Time => time(value),
         Type::IntOrString => match value {
             Value::String(_) => Ok(value.clone()),
@@ -226,6 +226,15 @@ fn integer(value: &Value, kind: &str) -> Result<i64, String> {
             }
         }
         _ => Err(format!("unrecognized type: {kind}")),
+    }
+}
+
+/// Reads a quantity, which may be written as a string or as a number.
+pub(super) fn amount(value: &Value) -> Result<Amount, QuantityError> {
+    match value {
+        Value::String(text) => Amount::parse(text),
+        Value::Number(number) => Amount::parse(&number.to_string()),
+        _ => Err(QuantityError::Format),
     }
 }
 

@@ -7,7 +7,8 @@ use karmada_api::policy::{PurgeMode, ReplicaSchedulingType};
 use karmada_api::work::v1alpha1::Work;
 use karmada_api::work::v1alpha2::{BindingKind, GracefulEvictionTask, ResourceBindingSpec, TargetCluster};
 use karmada_api::{annotations, labels, names};
-use karmada_interpreter::{GroupVersionKind, InterpretError, Interpreter, Operation};
+use karmada_interpreter::{InterpretError, Interpreter, Operation, kind_of};
+use karmada_scheduler_core::webster::{Party, TieBreak, allocate};
 use serde_json::Value;
 
 use super::prune::prune;
@@ -229,7 +230,7 @@ impl<'a, B: BindingKind> Renderer<'a, B> {
         let spec = input.binding.spec();
         let mut pruned = input.template.clone();
         prune(&mut pruned);
-        let kind = GroupVersionKind::of(input.template);
+        let kind = kind_of(input.template);
         Self {
             input,
             pruned,
@@ -312,9 +313,12 @@ fn divided_completions(
     let completions = template.pointer("/spec/completions").and_then(Value::as_i64);
     match completions {
         Some(completions) if divided && object::kind(template) == "Job" && spec.is_workload() => {
-            let votes: Vec<(String, i64)> =
-                targets.iter().map(|target| (target.name.clone(), i64::from(target.replicas))).collect();
-            crate::divide::divide(completions, &votes, object::uid(template)).into_iter().collect()
+            let mut parties: Vec<Party<&str>> = targets
+                .iter()
+                .map(|target| Party { name: target.name.as_str(), votes: i64::from(target.replicas), seats: 0 })
+                .collect();
+            allocate(completions, &mut parties, TieBreak::of_uid(object::uid(template)));
+            parties.into_iter().map(|party| (party.name.to_owned(), party.seats)).collect()
         }
         _ => BTreeMap::new(),
     }
