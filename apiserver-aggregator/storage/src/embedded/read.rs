@@ -98,41 +98,45 @@ pub(super) fn check_revision(requested: Revision, oldest: Revision, current: Rev
 pub(super) fn range(shared: &Shared, prefix: &str, options: &RangeOptions) -> Result<RangeResult, StoreError> {
     let after = options.after.as_deref();
     let limit = if options.limit == 0 { usize::MAX } else { options.limit };
-    // Under the lock only names and numbers are collected; records are read afterwards from the snapshot.
-    let (candidates, at, log) = {
+    let mut result = RangeResult { kvs: Vec::new(), revision: 0, more: false, remaining: 0 };
+    // Under the lock only names and numbers are collected; records are read afterwards from the snapshot. Keys that
+    // have not changed since `at` are known to have existed; of the others only their records tell, and they are few.
+    let mut candidates = Vec::new();
+    let log = {
         let index = shared.index.read();
         let at = options.revision.unwrap_or(index.revision);
         check_revision(at, index.oldest, index.revision)?;
-        let candidates: Vec<_> = index
-            .range(prefix, after)
-            .filter(|(_, version)| version.is_live() || version.revision > at)
-            .map(|(key, version)| (Arc::clone(key), *version))
-            .collect();
-        (candidates, at, snapshot(shared)?)
-    };
-    let mut result = RangeResult { kvs: Vec::new(), revision: at, more: false, remaining: 0 };
-    for (key, version) in candidates {
-        let created_before = version.is_live() && version.created <= at;
-        if result.kvs.len() < limit {
-            let revision = revision_at(shared, &log, version.revision, at)?;
-            let found = match revision {
-                0 => None,
-                revision => key_value(shared, &log, &key, revision, options.keys_only)?,
-            };
-            match found {
-                Some(kv) => result.kvs.push(kv),
-                // Only the latest record is known to be there; in the past the key may have been absent.
-                None if created_before && version.revision <= at => return Err(missing(shared, revision)),
-                None => {}
+        result.revision = at;
+        let mut unchanged = 0;
+        for (key, version) in index.range(prefix, after) {
+            let changed = version.revision > at;
+            if !changed && !version.is_live() {
+                continue;
             }
-            continue;
+            if changed || unchanged < limit {
+                candidates.push((Arc::clone(key), *version));
+                unchanged += usize::from(!changed);
+            } else {
+                result.remaining += 1;
+            }
         }
-        // Beyond the page it is enough to know whether the key existed.
-        let existed = created_before || {
-            let revision = revision_at(shared, &log, version.revision, at)?;
-            revision > 0 && key_value(shared, &log, &key, revision, true)?.is_some()
+        snapshot(shared)?
+    };
+    let at = result.revision;
+    for (key, version) in candidates {
+        let on_page = result.kvs.len() < limit;
+        let revision = revision_at(shared, &log, version.revision, at)?;
+        let found = match revision {
+            0 => None,
+            revision => key_value(shared, &log, &key, revision, options.keys_only || !on_page)?,
         };
-        result.remaining += u64::from(existed);
+        match found {
+            Some(kv) if on_page => result.kvs.push(kv),
+            Some(_) => result.remaining += 1,
+            // Only the latest record is known to be there; in the past the key may have been absent.
+            None if version.revision <= at => return Err(missing(shared, revision)),
+            None => {}
+        }
     }
     result.more = result.remaining > 0;
     Ok(result)
