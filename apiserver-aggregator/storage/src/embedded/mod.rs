@@ -330,3 +330,26 @@ impl Store for EmbeddedStore {
         self.shut_down();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failed_data_file_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(folder.path(), EmbeddedOptions::default()).unwrap();
+        store.create("/r/a", "1".into()).await.unwrap();
+        drop(store.shared.database.write().take());
+        assert!(store.health().await.is_err());
+        let error = store.create("/r/b", "1".into()).await.unwrap_err();
+        assert_eq!(error.class(), crate::ErrorClass::Unavailable);
+        let until = std::time::Instant::now() + Duration::from_secs(10);
+        while let Err(error) = store.create("/r/c", "1".into()).await {
+            assert_eq!(error.class(), crate::ErrorClass::Unavailable);
+            assert!(std::time::Instant::now() < until);
+        }
+        assert!(store.health().await.is_ok());
+        assert_eq!(store.get("/r/c").await.unwrap().kv.unwrap().mod_revision, 2);
+    }
+}

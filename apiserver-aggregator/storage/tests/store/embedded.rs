@@ -219,3 +219,61 @@ async fn watches_and_lists_go_on_after_a_restart() {
     assert_eq!(told.len(), 7);
     assert_eq!((told[0], told[5], told[6]), (("ADDED", "o10", 11), ("DELETED", "o5", 16), ("ADDED", "o20", 17)));
 }
+
+/// A file system of a few MiB, where the test may mount one.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"])
+            .arg(folder.path())
+            .stderr(std::process::Stdio::null())
+            .status();
+        mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _unmounted = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_loses_nothing_and_recovers() {
+    // Without the right to mount there is no small disk; the unit test of opening again covers the rest.
+    let Some(disk) = SmallDisk::mount() else { return };
+    let ballast = disk.0.path().join("ballast");
+    std::fs::write(&ballast, vec![0; 2 << 20]).unwrap();
+    let data = disk.0.path().join("data");
+    let value = bytes::Bytes::from(vec![b'x'; 20_000]);
+    let mut acknowledged = Vec::new();
+    let store = EmbeddedStore::open(&data, options()).unwrap();
+    let mut index = 0;
+    let error = loop {
+        index += 1;
+        match store.create(&format!("/r/{index:04}"), value.clone()).await {
+            Ok(revision) => acknowledged.push((index, revision)),
+            Err(error) => break error,
+        }
+        assert!(index < 1_000, "the disk is never full");
+    };
+    assert_eq!(error.class(), ErrorClass::Unavailable, "{error:?}");
+    std::fs::remove_file(&ballast).unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while let Err(error) = store.create("/r/after", value.clone()).await {
+        assert!(std::time::Instant::now() < until, "{error:?}: {:?}", std::error::Error::source(&error));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for _ in 0..2 {
+        for (index, revision) in &acknowledged {
+            let kv = store.get(&format!("/r/{index:04}")).await.unwrap().kv.unwrap();
+            assert_eq!((kv.mod_revision, kv.value.len()), (*revision, 20_000));
+        }
+    }
+    store.close().await;
+    let store = EmbeddedStore::open(&data, options()).unwrap();
+    assert!(store.stats().keys > acknowledged.len() as u64);
+}
