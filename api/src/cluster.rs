@@ -1,5 +1,8 @@
 //! `cluster.karmada.io/v1alpha1`: the member clusters. Served by Karmada's own API server, not by a CRD.
 
+pub mod strategy;
+pub mod validation;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};

@@ -10,6 +10,7 @@
 
 mod record;
 
+pub mod admission;
 pub mod annotations;
 pub mod apps;
 pub mod autoscaling;
@@ -25,6 +26,7 @@ pub mod multicluster;
 pub mod names;
 pub mod networking;
 pub mod policy;
+pub mod prune;
 pub mod quantity;
 pub mod remedy;
 pub mod schema;

@@ -40,7 +40,7 @@ record! {
         /// Clusters that use the Service; none given means all.
         opt consumer_clusters: Vec<ClusterSelector>,
         /// Deprecated and not looked at.
-        opt range: Option<ExposureRange>,
+        always range: ExposureRange,
         /// Deprecated in favour of `providerClusters` and not looked at.
         opt service_provision_clusters: Vec<String>,
         /// Deprecated in favour of `consumerClusters` and not looked at.

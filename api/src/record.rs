@@ -51,7 +51,7 @@ macro_rules! record {
         $(#[doc = $fdoc:literal])* always $field:ident $(as $json:literal)? : $ty:ty $(= $extra:expr)?, $($rest:tt)*) => {
         $crate::record::record!(@fields $doc $name
             [$($fields)* $(#[doc = $fdoc])* $(#[serde(rename = $json)])? pub $field: $ty,]
-            [$($schema)* {opt [$($fdoc)*] $field [$($json)?] $ty [$($extra)?]}]
+            [$($schema)* {always [$($fdoc)*] $field [$($json)?] $ty [$($extra)?]}]
             $($rest)*);
     };
     (@fields $doc:tt $name:ident [$($fields:tt)*] [$($schema:tt)*]
@@ -81,8 +81,29 @@ macro_rules! record {
                 $(let schema = $crate::record::record!(@prop schema $mode $fdoc $field $json $ty [$($extra)?]);)*
                 schema
             }
+
+            fn go_form(value: &mut serde_json::Value) {
+                $($crate::record::record!(@go value $mode $field $json $ty);)*
+            }
+
+            fn go_zero() -> serde_json::Value {
+                serde_json::Value::Object(serde_json::Map::new())
+            }
         }
     };
+    (@go $value:ident inline $field:ident $json:tt $ty:ty) => {
+        <$ty as $crate::schema::Schema>::go_form($value)
+    };
+    (@go $value:ident $mode:ident $field:ident $json:tt $ty:ty) => {
+        $crate::schema::go_field::<$ty>(
+            $value,
+            &$crate::record::record!(@name $field $json),
+            $crate::record::record!(@kept $mode),
+        )
+    };
+    (@kept req) => { true };
+    (@kept always) => { true };
+    (@kept opt) => { false };
     (@prop $s:ident inline $fdoc:tt $field:ident $json:tt $ty:ty []) => {
         $s.inline(<$ty as $crate::schema::Schema>::schema())
     };
@@ -94,6 +115,7 @@ macro_rules! record {
     (@name $field:ident []) => { $crate::record::camel(stringify!($field)) };
     (@name $field:ident [$json:literal]) => { $json.to_owned() };
     (@required req) => { true };
+    (@required always) => { false };
     (@required opt) => { false };
 }
 pub(crate) use record;
@@ -140,6 +162,16 @@ macro_rules! string_enum {
         impl $crate::schema::Schema for $name {
             fn schema() -> $crate::schema::S {
                 $crate::schema::S::of_type("string").values(&[$fvalue, $($value),*])
+            }
+
+            const STRING_ENUM: bool = true;
+
+            fn go_empty(value: &serde_json::Value) -> bool {
+                value.as_str() == Some("")
+            }
+
+            fn go_zero() -> serde_json::Value {
+                "".into()
             }
         }
     };
@@ -218,6 +250,10 @@ macro_rules! kind {
                     <$ty as $crate::schema::Schema>::schema().describe(&[$($fdoc),*]),
                 );)*
                 schema
+            }
+
+            fn go_form(value: &mut serde_json::Value) {
+                $($crate::schema::go_field::<$ty>(value, stringify!($field), $crate::record::kind!(@keep $mode));)*
             }
         }
     };

@@ -12,8 +12,44 @@ pub const QUANTITY_PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([
 
 /// A type that knows its OpenAPI v3 schema.
 pub trait Schema {
+    /// Whether Go has a plain string where we have an enum: an empty one counts as absent.
+    const STRING_ENUM: bool = false;
+
     /// The schema of this type, with descriptions.
     fn schema() -> S;
+
+    /// Brings a JSON value into the form that it has after a round trip through Go's type: empty optional fields are
+    /// gone, absent required ones have their zero value. What doesn't fit the type is left alone.
+    fn go_form(_value: &mut Value) {}
+
+    /// Whether Go's `omitempty` leaves this value out.
+    fn go_empty(_value: &Value) -> bool {
+        false
+    }
+
+    /// Go's zero value.
+    fn go_zero() -> Value {
+        Value::Null
+    }
+}
+
+/// Brings one field of an object into Go's form; see [`Schema::go_form`].
+pub(crate) fn go_field<T: Schema>(object: &mut Value, name: &str, kept: bool) {
+    let Value::Object(map) = object else { return };
+    match map.get_mut(name) {
+        Some(value) => {
+            T::go_form(value);
+            if !kept && (value.is_null() || T::go_empty(value)) {
+                map.remove(name);
+            }
+        }
+        None if kept => {
+            let mut value = T::go_zero();
+            T::go_form(&mut value);
+            map.insert(name.to_owned(), value);
+        }
+        None => {}
+    }
 }
 
 /// A schema under construction: a JSON object with builder methods.
@@ -235,11 +271,27 @@ impl Schema for String {
     fn schema() -> S {
         S::of_type("string")
     }
+
+    fn go_empty(value: &Value) -> bool {
+        value.as_str() == Some("")
+    }
+
+    fn go_zero() -> Value {
+        "".into()
+    }
 }
 
 impl Schema for bool {
     fn schema() -> S {
         S::of_type("boolean")
+    }
+
+    fn go_empty(value: &Value) -> bool {
+        *value == Value::Bool(false)
+    }
+
+    fn go_zero() -> Value {
+        false.into()
     }
 }
 
@@ -247,11 +299,27 @@ impl Schema for i32 {
     fn schema() -> S {
         S::of_type("integer").format("int32")
     }
+
+    fn go_empty(value: &Value) -> bool {
+        value.as_i64() == Some(0)
+    }
+
+    fn go_zero() -> Value {
+        0.into()
+    }
 }
 
 impl Schema for i64 {
     fn schema() -> S {
         S::of_type("integer").format("int64")
+    }
+
+    fn go_empty(value: &Value) -> bool {
+        value.as_i64() == Some(0)
+    }
+
+    fn go_zero() -> Value {
+        0.into()
     }
 }
 
@@ -281,11 +349,13 @@ impl<T: Schema> Schema for Option<T> {
     fn schema() -> S {
         T::schema()
     }
-}
 
-impl<T: Schema> Schema for Box<T> {
-    fn schema() -> S {
-        T::schema()
+    fn go_form(value: &mut Value) {
+        T::go_form(value);
+    }
+
+    fn go_empty(value: &Value) -> bool {
+        T::STRING_ENUM && T::go_empty(value)
     }
 }
 
@@ -293,10 +363,24 @@ impl<T: Schema> Schema for Vec<T> {
     fn schema() -> S {
         S::list_of(T::schema())
     }
+
+    fn go_form(value: &mut Value) {
+        if let Value::Array(items) = value {
+            items.iter_mut().for_each(T::go_form);
+        }
+    }
+
+    fn go_empty(value: &Value) -> bool {
+        value.as_array().is_some_and(Vec::is_empty)
+    }
 }
 
 impl<T: Schema> Schema for BTreeMap<String, T> {
     fn schema() -> S {
         S::map_of(T::schema())
+    }
+
+    fn go_empty(value: &Value) -> bool {
+        value.as_object().is_some_and(Map::is_empty)
     }
 }

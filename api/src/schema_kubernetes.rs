@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::meta::{LabelSelector, SelectorRequirement};
 use crate::quantity::Quantity;
-use crate::schema::{S, Schema};
+use crate::schema::{S, Schema, go_field};
 
 /// A qualified name: an optional DNS subdomain and a name.
 const QUALIFIED_NAME: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$";
@@ -25,6 +25,13 @@ fn number(doc: &str) -> S {
 
 fn quantity(doc: &str) -> S {
     Quantity::schema().describe(&[doc])
+}
+
+/// Quantities may be written as numbers; Go writes them as strings.
+fn quantity_as_text(object: &mut serde_json::Value, field: &str) {
+    if let Some(value) = object.get_mut(field).filter(|v| v.is_number()) {
+        *value = value.to_string().into();
+    }
 }
 
 fn list(items: S, doc: &str) -> S {
@@ -229,6 +236,11 @@ impl Schema for CrossVersionObjectReference {
             .property("kind", true, text("Kind."))
             .property("name", true, text("Name."))
     }
+
+    fn go_form(value: &mut serde_json::Value) {
+        go_field::<String>(value, "kind", true);
+        go_field::<String>(value, "name", true);
+    }
 }
 
 /// Which metric.
@@ -315,6 +327,14 @@ impl Schema for MetricSpec {
             .property("value", false, quantity("The value as it is."));
         metric_sources("target", &target, "A metric and the value to hold.")
     }
+
+    fn go_form(value: &mut serde_json::Value) {
+        for source in ["resource", "containerResource", "pods", "object", "external"] {
+            if let Some(target) = value.get_mut(source).and_then(|s| s.get_mut("target")) {
+                ["value", "averageValue"].into_iter().for_each(|field| quantity_as_text(target, field));
+            }
+        }
+    }
 }
 
 impl Schema for HorizontalPodAutoscalerBehavior {
@@ -349,6 +369,14 @@ impl Schema for HorizontalPodAutoscalerBehavior {
         S::object(&["How fast the number of replicas may change."])
             .property("scaleDown", false, rules("When it falls."))
             .property("scaleUp", false, rules("When it rises."))
+    }
+
+    fn go_form(value: &mut serde_json::Value) {
+        for direction in ["scaleDown", "scaleUp"] {
+            if let Some(rules) = value.get_mut(direction) {
+                quantity_as_text(rules, "tolerance");
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `work.karmada.io`: the binding of a template to clusters ([`v1alpha2`], older form in [`v1alpha1`]) and the Work
 //! that carries a manifest to one cluster ([`v1alpha1::Work`]).
 
+pub mod conversion;
 pub mod v1alpha1;
 pub mod v1alpha2;
 

@@ -35,7 +35,7 @@ record! {
         /// Deprecated in favour of `overrideRules`: the clusters of `overriders`.
         opt target_cluster: Option<ClusterAffinity>,
         /// Deprecated in favour of `overrideRules`: the changes for `targetCluster`.
-        opt overriders: Overriders,
+        always overriders: Overriders,
     }
 }
 

@@ -25,7 +25,7 @@ record! {
     /// The manifests, and how they are treated.
     pub struct WorkSpec {
         /// The manifests.
-        opt workload: WorkloadTemplate,
+        always workload: WorkloadTemplate,
         /// Whether the manifests are held back from the cluster.
         opt suspend_dispatching: Option<bool>,
         /// Whether the objects stay in the cluster when the Work is deleted.
