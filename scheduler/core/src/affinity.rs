@@ -18,24 +18,13 @@ pub(crate) fn select(snapshot: &Snapshot, affinity: &ClusterAffinity) -> FixedBi
     selected.difference_with(&named(snapshot, &affinity.exclude));
     if let Some(selector) = &affinity.label_selector {
         for (key, value) in &selector.match_labels {
-            match snapshot
-                .labels
-                .get(key.as_str())
-                .and_then(|column| column.values.get(value))
-            {
+            match snapshot.labels.get(key.as_str()).and_then(|column| column.values.get(value)) {
                 Some(bits) => selected.intersect_with(bits),
                 None => selected.clear(),
             }
         }
         for requirement in &selector.match_expressions {
-            apply(
-                &mut selected,
-                snapshot
-                    .labels
-                    .get(requirement.key.as_str())
-                    .map(|column| &**column),
-                requirement,
-            );
+            apply(&mut selected, snapshot.labels.get(requirement.key.as_str()).map(|column| &**column), requirement);
         }
     }
     if let Some(selector) = &affinity.field_selector {
@@ -114,13 +103,7 @@ fn limit(requirement: &Requirement) -> Option<i64> {
 }
 
 fn beyond(value: &str, limit: i64, greater: bool) -> bool {
-    value.parse::<i64>().is_ok_and(|value| {
-        if greater {
-            value > limit
-        } else {
-            value < limit
-        }
-    })
+    value.parse::<i64>().is_ok_and(|value| if greater { value > limit } else { value < limit })
 }
 
 /// Whether an affinity selects a cluster.
@@ -135,27 +118,18 @@ pub fn selects(affinity: &ClusterAffinity, cluster: &Cluster) -> bool {
     }
     let labels = &cluster.metadata.labels;
     let by_label = affinity.label_selector.as_ref().is_none_or(|selector| {
-        selector
-            .match_labels
-            .iter()
-            .all(|(key, value)| labels.get(key) == Some(value))
-            && selector.match_expressions.iter().all(|requirement| {
-                holds(
-                    requirement,
-                    labels.get(&requirement.key).map(String::as_str).as_slice(),
-                )
-            })
+        selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+            && selector
+                .match_expressions
+                .iter()
+                .all(|requirement| holds(requirement, labels.get(&requirement.key).map(String::as_str).as_slice()))
     });
     by_label
         && affinity.field_selector.as_ref().is_none_or(|selector| {
             selector.match_expressions.iter().all(|requirement| {
                 let spec = &cluster.spec;
                 let field = |value: &'_ String| {
-                    if value.is_empty() {
-                        Vec::new()
-                    } else {
-                        vec![value.clone()]
-                    }
+                    if value.is_empty() { Vec::new() } else { vec![value.clone()] }
                 };
                 let values = match requirement.key.as_str() {
                     "provider" => field(&spec.provider),
@@ -170,21 +144,14 @@ pub fn selects(affinity: &ClusterAffinity, cluster: &Cluster) -> bool {
 }
 
 fn holds(requirement: &Requirement, values: &[&str]) -> bool {
-    let listed = || {
-        values
-            .iter()
-            .any(|value| requirement.values.iter().any(|other| other == value))
-    };
+    let listed = || values.iter().any(|value| requirement.values.iter().any(|other| other == value));
     match requirement.operator.as_str() {
         "In" => listed(),
         "NotIn" => !requirement.values.is_empty() && !listed(),
         "Exists" => !values.is_empty(),
         "DoesNotExist" => values.is_empty(),
-        "Gt" | "Lt" => limit(requirement).is_some_and(|limit| {
-            values
-                .iter()
-                .any(|value| beyond(value, limit, requirement.operator == "Gt"))
-        }),
+        "Gt" | "Lt" => limit(requirement)
+            .is_some_and(|limit| values.iter().any(|value| beyond(value, limit, requirement.operator == "Gt"))),
         _ => false,
     }
 }

@@ -44,11 +44,7 @@ pub(crate) struct Assignment<'a> {
 impl Assignment<'_> {
     pub(crate) fn run(self, steps: &mut Vec<String>) -> Result<Vec<Share>, AssignError> {
         match self.strategy {
-            Strategy::Duplicated => Ok(self
-                .candidates
-                .iter()
-                .map(|it| share(it, self.replicas))
-                .collect()),
+            Strategy::Duplicated => Ok(self.candidates.iter().map(|it| share(it, self.replicas)).collect()),
             Strategy::Static(rules) => Ok(self.by_static_weight(rules, steps)),
             Strategy::Dynamic => self.dynamic(false, steps),
             Strategy::Aggregated => self.dynamic(true, steps),
@@ -62,50 +58,27 @@ impl Assignment<'_> {
     fn by_static_weight(&self, rules: &[StaticWeight], steps: &mut Vec<String>) -> Vec<Share> {
         let weigh = |candidate: &Candidate| {
             let cluster = &self.snapshot.facts(candidate.slot).cluster;
-            rules
-                .iter()
-                .filter(|rule| selects(&rule.target_cluster, cluster))
-                .map(|rule| rule.weight)
-                .fold(0, i64::max)
+            rules.iter().filter(|rule| selects(&rule.target_cluster, cluster)).map(|rule| rule.weight).fold(0, i64::max)
         };
-        let mut weights: Vec<Share> = self
-            .candidates
-            .iter()
-            .map(|it| share(it, weigh(it)))
-            .filter(|it| it.replicas > 0)
-            .collect();
+        let mut weights: Vec<Share> =
+            self.candidates.iter().map(|it| share(it, weigh(it))).filter(|it| it.replicas > 0).collect();
         if weights.is_empty() {
             weights = self.candidates.iter().map(|it| share(it, 1)).collect();
         }
-        steps.push(format!(
-            "divided {} by fixed weights among {}",
-            self.replicas,
-            weights.len()
-        ));
+        steps.push(format!("divided {} by fixed weights among {}", self.replicas, weights.len()));
         divide(self.replicas, &weights, self.tie)
     }
 
     fn dynamic(self, aggregated: bool, steps: &mut Vec<String>) -> Result<Vec<Share>, AssignError> {
         let assigned: i64 = self.scheduled.iter().map(|it| it.replicas).sum();
-        let weigh = |of: fn(&Candidate) -> i64| -> Vec<Share> {
-            self.candidates.iter().map(|it| share(it, of(it))).collect()
-        };
+        let weigh =
+            |of: fn(&Candidate) -> i64| -> Vec<Share> { self.candidates.iter().map(|it| share(it, of(it))).collect() };
         let (what, target, weights, kept) = if self.fresh {
-            (
-                "do fresh scale",
-                self.replicas,
-                weigh(Candidate::available),
-                Vec::new(),
-            )
+            ("do fresh scale", self.replicas, weigh(Candidate::available), Vec::new())
         } else if assigned > self.replicas {
             ("scale down", self.replicas, self.scheduled, Vec::new())
         } else if assigned < self.replicas {
-            (
-                "scale up",
-                self.replicas - assigned,
-                weigh(|it| it.allocatable),
-                self.scheduled,
-            )
+            ("scale up", self.replicas - assigned, weigh(|it| it.allocatable), self.scheduled)
         } else {
             steps.push(format!("kept {assigned} as they are"));
             return Ok(self.scheduled);
@@ -120,11 +93,7 @@ impl Assignment<'_> {
 }
 
 fn share(candidate: &Candidate, replicas: i64) -> Share {
-    Share {
-        slot: candidate.slot,
-        rank: candidate.rank,
-        replicas,
-    }
+    Share { slot: candidate.slot, rank: candidate.rank, replicas }
 }
 
 /// Divides `target` by the weights and adds it to what is kept, or tells how much room there is.
@@ -136,18 +105,12 @@ fn spread(
     tie: TieBreak,
 ) -> Result<Vec<Share>, i64> {
     gosort::sort_by(&mut weights, |a, b| a.replicas > b.replicas);
-    let room = weights
-        .iter()
-        .map(|it| it.replicas)
-        .fold(0, i64::saturating_add);
+    let room = weights.iter().map(|it| it.replicas).fold(0, i64::saturating_add);
     if room < target {
         return Err(room);
     }
     if aggregated {
-        let in_use = |it: &Share| {
-            kept.iter()
-                .any(|other| other.slot == it.slot && other.replicas > 0)
-        };
+        let in_use = |it: &Share| kept.iter().any(|other| other.slot == it.slot && other.replicas > 0);
         let (mut first, rest): (Vec<Share>, Vec<Share>) = weights.into_iter().partition(in_use);
         first.extend(rest);
         let mut sum = 0_i64;
@@ -166,26 +129,13 @@ fn spread(
 
 /// Divides by weights; sorted by name. Nothing is divided when there is no weight.
 fn divide(target: i64, weights: &[Share], tie: TieBreak) -> Vec<Share> {
-    let mut parties: Vec<Party<(u32, Slot)>> = weights
-        .iter()
-        .map(|it| Party {
-            name: (it.rank, it.slot),
-            votes: it.replicas,
-            seats: 0,
-        })
-        .collect();
+    let mut parties: Vec<Party<(u32, Slot)>> =
+        weights.iter().map(|it| Party { name: (it.rank, it.slot), votes: it.replicas, seats: 0 }).collect();
     if parties.iter().all(|party| party.votes <= 0) {
         return Vec::new();
     }
     allocate(target, &mut parties, tie);
-    parties
-        .into_iter()
-        .map(|party| Share {
-            slot: party.name.1,
-            rank: party.name.0,
-            replicas: party.seats,
-        })
-        .collect()
+    parties.into_iter().map(|party| Share { slot: party.name.1, rank: party.name.0, replicas: party.seats }).collect()
 }
 
 /// The new shares with the old ones added, then the old ones that are not among them.

@@ -33,56 +33,27 @@ pub struct Assumptions {
 
 impl Assumptions {
     /// Replaces what is assumed of a binding by its replicas in these clusters; `now` counts from any fixed moment.
-    pub fn assume(
-        &mut self,
-        binding: &Binding,
-        clusters: &[crate::model::TargetCluster],
-        now: Duration,
-    ) {
+    pub fn assume(&mut self, binding: &Binding, clusters: &[crate::model::TargetCluster], now: Duration) {
         let key = binding.key();
         self.release(&key);
         let request = |requirements: Option<&crate::model::Requirements>| {
-            Arc::new(
-                requirements
-                    .map(|it| it.resource_request.clone())
-                    .unwrap_or_default(),
-            )
+            Arc::new(requirements.map(|it| it.resource_request.clone()).unwrap_or_default())
         };
         let whole = request(binding.spec.replica_requirements.as_ref());
         for target in clusters {
             let mut promised = Vec::new();
             if target.components.is_empty() {
-                promised.push(Assumed {
-                    replicas: i64::from(target.replicas),
-                    request: whole.clone(),
-                    since: now,
-                });
+                promised.push(Assumed { replicas: i64::from(target.replicas), request: whole.clone(), since: now });
             }
             for part in &target.components {
-                let component = binding
-                    .spec
-                    .components
-                    .iter()
-                    .find(|component| component.name == part.name);
-                let request = request(
-                    component.and_then(|component| component.replica_requirements.as_ref()),
-                );
-                promised.push(Assumed {
-                    replicas: i64::from(part.replicas),
-                    request,
-                    since: now,
-                });
+                let component = binding.spec.components.iter().find(|component| component.name == part.name);
+                let request = request(component.and_then(|component| component.replica_requirements.as_ref()));
+                promised.push(Assumed { replicas: i64::from(part.replicas), request, since: now });
             }
             promised.retain(|assumed| assumed.replicas > 0);
             if !promised.is_empty() {
-                self.by_cluster
-                    .entry_ref(target.name.as_str())
-                    .or_default()
-                    .insert(key.clone(), promised);
-                self.by_binding
-                    .entry_ref(key.as_str())
-                    .or_default()
-                    .push(target.name.clone());
+                self.by_cluster.entry_ref(target.name.as_str()).or_default().insert(key.clone(), promised);
+                self.by_binding.entry_ref(key.as_str()).or_default().push(target.name.clone());
             }
         }
     }
@@ -108,17 +79,8 @@ impl Assumptions {
     /// Ends what the binding itself contradicts: clusters that it left or in which it is healthy.
     pub fn observe(&mut self, binding: &Binding) {
         let key = binding.key();
-        for cluster in self
-            .by_binding
-            .get(key.as_str())
-            .cloned()
-            .unwrap_or_default()
-        {
-            let left = !binding
-                .spec
-                .clusters
-                .iter()
-                .any(|target| target.name == cluster);
+        for cluster in self.by_binding.get(key.as_str()).cloned().unwrap_or_default() {
+            let left = !binding.spec.clusters.iter().any(|target| target.name == cluster);
             let healthy = binding
                 .status
                 .aggregated_status
@@ -138,11 +100,7 @@ impl Assumptions {
             .flat_map(|(cluster, bindings)| {
                 bindings
                     .iter()
-                    .filter(|(_, promised)| {
-                        promised
-                            .iter()
-                            .all(|it| now.saturating_sub(it.since) > LIFETIME)
-                    })
+                    .filter(|(_, promised)| promised.iter().all(|it| now.saturating_sub(it.since) > LIFETIME))
                     .map(|(key, _)| (key.clone(), cluster.clone()))
             })
             .collect();
@@ -159,11 +117,7 @@ impl Assumptions {
 
     /// What is promised to a cluster.
     pub(crate) fn of(&self, cluster: &str) -> impl Iterator<Item = &Assumed> {
-        self.by_cluster
-            .get(cluster)
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .flatten()
+        self.by_cluster.get(cluster).into_iter().flat_map(BTreeMap::values).flatten()
     }
 
     fn forget(&mut self, cluster: &str, key: &str) {

@@ -54,11 +54,7 @@ impl Demand {
         if spec.replicas == 0 && spec.components.is_empty() {
             return Self::Nothing;
         }
-        Self::Replicas(
-            spec.replica_requirements
-                .as_ref()
-                .map(|requirements| requirements.resource_request.clone()),
-        )
+        Self::Replicas(spec.replica_requirements.as_ref().map(|requirements| requirements.resource_request.clone()))
     }
 }
 
@@ -121,28 +117,15 @@ impl<'a> Estimator<'a> {
                     let units = column.map_or(&[][..], |column| &column.units);
                     if resource == "cpu" {
                         let milli = column.map_or(&[][..], |column| &column.milli);
-                        ColumnDemand {
-                            free_units: units,
-                            free: milli,
-                            wanted: wanted.milli(),
-                        }
+                        ColumnDemand { free_units: units, free: milli, wanted: wanted.milli() }
                     } else {
-                        ColumnDemand {
-                            free_units: units,
-                            free: units,
-                            wanted: wanted.value(),
-                        }
+                        ColumnDemand { free_units: units, free: units, wanted: wanted.value() }
                     }
                 })
                 .collect(),
             _ => Vec::new(),
         };
-        Self {
-            snapshot,
-            demand,
-            models,
-            columns,
-        }
+        Self { snapshot, demand, models, columns }
     }
 
     /// What the cluster has room for.
@@ -166,9 +149,7 @@ impl<'a> Estimator<'a> {
             Demand::Nothing => UNLIMITED,
             Demand::Replicas(None) => pods,
             Demand::Replicas(Some(request)) => {
-                let by_grade = graded
-                    .then(|| replicas_on_grades(&self.snapshot.facts(slot).grades, request))
-                    .flatten();
+                let by_grade = graded.then(|| replicas_on_grades(&self.snapshot.facts(slot).grades, request)).flatten();
                 by_grade.unwrap_or_else(|| self.by_columns(at)).min(pods)
             }
             Demand::Sets(members) => {
@@ -206,15 +187,9 @@ impl<'a> Estimator<'a> {
                     *left = left.minus(quantity.times(assumed.replicas));
                 }
             }
-            promised.push(Member {
-                replicas: assumed.replicas,
-                request: (*assumed.request).clone(),
-            });
+            promised.push(Member { replicas: assumed.replicas, request: (*assumed.request).clone() });
         }
-        let pods = free
-            .get("pods")
-            .map_or(0, |pods| pods.value())
-            .saturating_sub(promised_pods);
+        let pods = free.get("pods").map_or(0, |pods| pods.value()).saturating_sub(promised_pods);
         if pods <= 0 {
             return 0;
         }
@@ -223,36 +198,18 @@ impl<'a> Estimator<'a> {
             Demand::Nothing => UNLIMITED,
             Demand::Replicas(None) => pods,
             Demand::Replicas(Some(request)) => {
-                let one = [Member {
-                    replicas: 1,
-                    request: request.clone(),
-                }];
-                let by_grade = if graded {
-                    sets_on_grades(&facts.grades, &one, pods, &promised)
-                } else {
-                    None
-                };
-                by_grade
-                    .unwrap_or_else(|| by_summary(&free, request))
-                    .min(pods)
+                let one = [Member { replicas: 1, request: request.clone() }];
+                let by_grade = if graded { sets_on_grades(&facts.grades, &one, pods, &promised) } else { None };
+                by_grade.unwrap_or_else(|| by_summary(&free, request)).min(pods)
             }
-            Demand::Sets(members) => sets(
-                members,
-                pods,
-                Some(&free),
-                graded.then_some(&facts.grades),
-                &promised,
-            ),
+            Demand::Sets(members) => sets(members, pods, Some(&free), graded.then_some(&facts.grades), &promised),
         };
         truncate(found)
     }
 }
 
 /// Upstream counts in 32 bits.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the wrap-around is upstream's, and clamped to what has a meaning"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the wrap-around is upstream's, and clamped to what has a meaning")]
 fn truncate(found: i64) -> i64 {
     i64::from((found as i32).max(0))
 }
@@ -266,11 +223,8 @@ fn by_summary(free: &BTreeMap<String, Quantity>, request: &BTreeMap<String, Quan
         let Some(free) = free.get(resource).filter(|free| free.value() > 0) else {
             return 0;
         };
-        least = least.min(if resource == "cpu" {
-            free.milli() / wanted.milli()
-        } else {
-            free.value() / wanted.value()
-        });
+        least =
+            least.min(if resource == "cpu" { free.milli() / wanted.milli() } else { free.value() / wanted.value() });
     }
     least
 }
@@ -290,11 +244,7 @@ fn replicas_on_grades(grades: &[Grade], request: &BTreeMap<String, Quantity>) ->
 }
 
 fn amount(resource: &str, quantity: Quantity) -> i64 {
-    if resource == "cpu" {
-        quantity.milli()
-    } else {
-        quantity.value()
-    }
+    if resource == "cpu" { quantity.milli() } else { quantity.value() }
 }
 
 /// Sets that fit, by pods, then by grade or by summary.
@@ -325,9 +275,7 @@ fn sets(
         if wanted.comparable() <= 0 {
             continue;
         }
-        let free = free
-            .and_then(|free| free.get(resource))
-            .map_or(0, |free| free.comparable());
+        let free = free.and_then(|free| free.get(resource)).map_or(0, |free| free.comparable());
         if free <= 0 {
             return 0;
         }
@@ -345,37 +293,15 @@ struct Node {
 
 /// Places whole sets on the nodes one after another, each template on the first nodes with room, until one does not
 /// fit; none when a grade does not say how much it has of a wanted resource.
-fn sets_on_grades(
-    grades: &[Grade],
-    members: &[Member],
-    most: i64,
-    promised: &[Member],
-) -> Option<i64> {
+fn sets_on_grades(grades: &[Grade], members: &[Member], most: i64, promised: &[Member]) -> Option<i64> {
     let wanted = |member: &Member| -> Vec<(String, i64)> {
-        let positive = member
-            .request
-            .iter()
-            .filter(|(_, quantity)| !quantity.is_zero());
-        positive
-            .map(|(resource, quantity)| (resource.clone(), amount(resource, *quantity).max(1)))
-            .collect()
+        let positive = member.request.iter().filter(|(_, quantity)| !quantity.is_zero());
+        positive.map(|(resource, quantity)| (resource.clone(), amount(resource, *quantity).max(1))).collect()
     };
-    let requests: Vec<(i64, Vec<(String, i64)>)> = members
-        .iter()
-        .filter(|member| member.replicas > 0)
-        .map(|member| (member.replicas, wanted(member)))
-        .collect();
-    let known = |resource: &String| {
-        grades
-            .iter()
-            .all(|grade| grade.capacity.contains_key(resource))
-    };
-    if grades.is_empty()
-        || !requests
-            .iter()
-            .flat_map(|(_, request)| request)
-            .all(|(resource, _)| known(resource))
-    {
+    let requests: Vec<(i64, Vec<(String, i64)>)> =
+        members.iter().filter(|member| member.replicas > 0).map(|member| (member.replicas, wanted(member))).collect();
+    let known = |resource: &String| grades.iter().all(|grade| grade.capacity.contains_key(resource));
+    if grades.is_empty() || !requests.iter().flat_map(|(_, request)| request).all(|(resource, _)| known(resource)) {
         return None;
     }
     let pods_per_set: i64 = requests.iter().map(|(replicas, _)| replicas).sum();
@@ -383,26 +309,13 @@ fn sets_on_grades(
     let enough = most.saturating_mul(pods_per_set).saturating_add(1);
     let mut nodes: Vec<Node> = Vec::new();
     for grade in grades {
-        let left: Arc<BTreeMap<String, i64>> = Arc::new(
-            grade
-                .capacity
-                .iter()
-                .map(|(name, has)| (name.clone(), amount(name, *has)))
-                .collect(),
-        );
-        if left.values().all(|has| *has == 0)
-            && requests.iter().all(|(_, request)| !request.is_empty())
-        {
+        let left: Arc<BTreeMap<String, i64>> =
+            Arc::new(grade.capacity.iter().map(|(name, has)| (name.clone(), amount(name, *has))).collect());
+        if left.values().all(|has| *has == 0) && requests.iter().all(|(_, request)| !request.is_empty()) {
             continue;
         }
         let count = usize::try_from(grade.nodes.clamp(0, enough)).unwrap_or(0);
-        nodes.extend(std::iter::repeat_n(
-            Node {
-                left,
-                pods: PODS_PER_NODE,
-            },
-            count,
-        ));
+        nodes.extend(std::iter::repeat_n(Node { left, pods: PODS_PER_NODE }, count));
     }
     for member in promised {
         place(&mut nodes, &wanted(member), member.replicas, &mut 0);

@@ -37,41 +37,22 @@ pub fn schedule_batch(
             return one_by_one(snapshot, inputs, options, now);
         }
         let shared = share_pools(snapshot, inputs, options);
-        inputs
-            .par_iter()
-            .map(|input| {
-                decide(snapshot, input, options, &mut |key| {
-                    shared.get(key).cloned()
-                })
-            })
-            .collect()
+        inputs.par_iter().map(|input| decide(snapshot, input, options, &mut |key| shared.get(key).cloned())).collect()
     })
 }
 
 /// Computes what several bindings of the batch need, once.
-fn share_pools(
-    snapshot: &Snapshot,
-    inputs: &[BindingInput],
-    options: &Options,
-) -> HashMap<PoolKey, Arc<Pool>> {
+fn share_pools(snapshot: &Snapshot, inputs: &[BindingInput], options: &Options) -> HashMap<PoolKey, Arc<Pool>> {
     let mut wanted: HashMap<PoolKey, usize> = HashMap::new();
     for (index, input) in inputs.iter().enumerate() {
         let Some(placement) = &input.placement else {
             continue;
         };
-        if matches!(
-            triggered(snapshot, input, options),
-            Trigger::NotConcerned | Trigger::UpToDate
-        ) {
+        if matches!(triggered(snapshot, input, options), Trigger::NotConcerned | Trigger::UpToDate) {
             continue;
         }
         let sets = counts_sets(&input.binding, placement, options);
-        let key = PoolKey::new(
-            placement,
-            first_term(&input.binding, placement),
-            &input.binding,
-            sets,
-        );
+        let key = PoolKey::new(placement, first_term(&input.binding, placement), &input.binding, sets);
         wanted.entry(key).or_insert(index);
     }
     let pools: Vec<(PoolKey, Arc<Pool>)> = wanted
@@ -81,13 +62,7 @@ fn share_pools(
         .filter_map(|(key, index)| {
             let input = &inputs[index];
             let placement = input.placement.as_deref()?;
-            let pool = Pool::build(
-                snapshot,
-                placement,
-                key.clone(),
-                &input.binding.spec.resource,
-                options,
-            );
+            let pool = Pool::build(snapshot, placement, key.clone(), &input.binding.spec.resource, options);
             Some((key, Arc::new(pool)))
         })
         .collect();
@@ -95,21 +70,13 @@ fn share_pools(
 }
 
 /// Lets every decision see the ones before it.
-fn one_by_one(
-    snapshot: &Snapshot,
-    inputs: &[BindingInput],
-    options: &Options,
-    now: Duration,
-) -> Vec<Decision> {
+fn one_by_one(snapshot: &Snapshot, inputs: &[BindingInput], options: &Options, now: Duration) -> Vec<Decision> {
     let mut snapshot = snapshot.clone();
     inputs
         .iter()
         .map(|input| {
             let decision = decide(&snapshot, input, options, &mut |_| None);
-            let decided = decision
-                .verdict
-                .as_ref()
-                .is_some_and(|verdict| verdict.reason == Reason::Success);
+            let decided = decision.verdict.as_ref().is_some_and(|verdict| verdict.reason == Reason::Success);
             if decided {
                 remember(&mut snapshot, input, &decision, options, now);
             }
@@ -119,13 +86,7 @@ fn one_by_one(
 }
 
 /// Makes a decision visible to later ones, before the clusters and the API server tell of it.
-pub fn remember(
-    snapshot: &mut Snapshot,
-    input: &BindingInput,
-    decision: &Decision,
-    options: &Options,
-    now: Duration,
-) {
+pub fn remember(snapshot: &mut Snapshot, input: &BindingInput, decision: &Decision, options: &Options, now: Duration) {
     let binding = &*input.binding;
     if options.gates.scheduling_overcommit_protection {
         Arc::make_mut(&mut snapshot.assumptions).assume(binding, &decision.clusters, now);

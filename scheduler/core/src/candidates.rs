@@ -66,12 +66,7 @@ pub(crate) struct PoolKey {
 }
 
 impl PoolKey {
-    pub(crate) fn new(
-        placement: &Arc<CompiledPlacement>,
-        term: Option<usize>,
-        binding: &Binding,
-        sets: bool,
-    ) -> Self {
+    pub(crate) fn new(placement: &Arc<CompiledPlacement>, term: Option<usize>, binding: &Binding, sets: bool) -> Self {
         Self {
             // Compiled placements are shared by content, and the batch keeps them alive while keys are compared.
             placement: Arc::as_ptr(placement).addr(),
@@ -106,10 +101,7 @@ impl Pool {
         let has = |plugin| options.plugins.has(plugin);
         let serving = has(Plugin::ApiEnablement).then(|| {
             let kinds = snapshot.apis.get(&template.api_version);
-            kinds
-                .and_then(|kinds| kinds.get(&template.kind))
-                .cloned()
-                .unwrap_or_default()
+            kinds.and_then(|kinds| kinds.get(&template.kind)).cloned().unwrap_or_default()
         });
         let mut repelling = FixedBitSet::with_capacity(snapshot.width());
         if has(Plugin::TaintToleration) {
@@ -121,15 +113,8 @@ impl Pool {
         }
         let term = key.term.and_then(|index| placement.terms.get(index));
         let tiers = term.map(|term| {
-            let overflow = if key.workload {
-                &term.overflow[..]
-            } else {
-                &[]
-            };
-            std::iter::once(&term.primary)
-                .chain(overflow)
-                .map(|affinity| select(snapshot, affinity))
-                .collect()
+            let overflow = if key.workload { &term.overflow[..] } else { &[] };
+            std::iter::once(&term.primary).chain(overflow).map(|affinity| select(snapshot, affinity)).collect()
         });
         let selected = has(Plugin::ClusterAffinity)
             .then(|| match (&tiers, &placement.affinity) {
@@ -159,29 +144,15 @@ impl Pool {
             }
             complete
         });
-        let mut pool = Self {
-            serving,
-            repelling,
-            selected,
-            tiers,
-            complete,
-            demand: key.demand,
-            candidates: Vec::new(),
-        };
+        let mut pool =
+            Self { serving, repelling, selected, tiers, complete, demand: key.demand, candidates: Vec::new() };
         let mut feasible = snapshot.present.clone();
         feasible.difference_with(&snapshot.deleting);
         feasible.difference_with(&pool.repelling);
-        for bits in [&pool.serving, &pool.selected, &pool.complete]
-            .into_iter()
-            .flatten()
-        {
+        for bits in [&pool.serving, &pool.selected, &pool.complete].into_iter().flatten() {
             feasible.intersect_with(bits);
         }
-        let estimator = Estimator::new(
-            snapshot,
-            &pool.demand,
-            options.gates.customized_cluster_resource_modeling,
-        );
+        let estimator = Estimator::new(snapshot, &pool.demand, options.gates.customized_cluster_resource_modeling);
         let mut candidates: Vec<Candidate> = feasible
             .ones()
             .map(|at| {
@@ -204,10 +175,7 @@ impl Pool {
     fn tier(&self, at: usize) -> u32 {
         match &self.tiers {
             None => 0,
-            Some(tiers) => (0..)
-                .zip(tiers)
-                .find(|(_, bits)| bits.contains(at))
-                .map_or(NO_TIER, |(tier, _)| tier),
+            Some(tiers) => (0..).zip(tiers).find(|(_, bits)| bits.contains(at)).map_or(NO_TIER, |(tier, _)| tier),
         }
     }
 
@@ -258,9 +226,7 @@ impl<'a> Feasible<'a> {
             special.union_with(&evicted);
         }
         let groups = binding.spec.workload_affinity_groups.as_ref().filter(|_| {
-            options.gates.workload_affinity
-                && binding.metadata.namespace.is_some()
-                && !snapshot.peers.is_empty()
+            options.gates.workload_affinity && binding.metadata.namespace.is_some() && !snapshot.peers.is_empty()
         });
         let mut feasible = Self {
             snapshot,
@@ -269,11 +235,7 @@ impl<'a> Feasible<'a> {
             placement,
             pool,
             groups,
-            key: if groups.is_some() {
-                binding.key()
-            } else {
-                String::new()
-            },
+            key: if groups.is_some() { binding.key() } else { String::new() },
             special,
             evicted,
             kept: Vec::new(),
@@ -281,16 +243,8 @@ impl<'a> Feasible<'a> {
             estimates,
             fallback: i64::from(binding.spec.replicas),
         };
-        let estimator = Estimator::new(
-            snapshot,
-            &pool.demand,
-            options.gates.customized_cluster_resource_modeling,
-        );
-        let score = if options.plugins.has(Plugin::ClusterLocality) {
-            LOCALITY
-        } else {
-            0
-        };
+        let estimator = Estimator::new(snapshot, &pool.demand, options.gates.customized_cluster_resource_modeling);
+        let score = if options.plugins.has(Plugin::ClusterLocality) { LOCALITY } else { 0 };
         let mut kept = Vec::with_capacity(binding.spec.clusters.len());
         for target in &binding.spec.clusters {
             let Some(slot) = snapshot.slot(&target.name) else {
@@ -298,11 +252,7 @@ impl<'a> Feasible<'a> {
             };
             let at = slot as usize;
             let again = feasible.special.put(at) && !feasible.evicted.contains(at);
-            if again
-                || feasible.evicted.contains(at)
-                || snapshot.deleting.contains(at)
-                || !pool.keeps(at)
-            {
+            if again || feasible.evicted.contains(at) || snapshot.deleting.contains(at) || !pool.keeps(at) {
                 continue;
             }
             kept.push(feasible.refine(Candidate {
@@ -329,9 +279,8 @@ impl<'a> Feasible<'a> {
         if self.pool.demand == Demand::Nothing {
             return candidate;
         }
-        if let Some(limit) = self
-            .estimates
-            .and_then(|estimates| estimates.get(&self.snapshot.facts(candidate.slot).name))
+        if let Some(limit) =
+            self.estimates.and_then(|estimates| estimates.get(&self.snapshot.facts(candidate.slot).name))
         {
             candidate.allocatable = candidate.allocatable.min(i64::from(limit));
         }
@@ -348,8 +297,7 @@ impl<'a> Feasible<'a> {
             .candidates
             .iter()
             .filter(|candidate| {
-                !self.special.contains(candidate.slot as usize)
-                    && self.group_reason(candidate.slot).is_none()
+                !self.special.contains(candidate.slot as usize) && self.group_reason(candidate.slot).is_none()
             })
             .map(|candidate| self.refine(*candidate))
             .peekable();
@@ -384,11 +332,7 @@ impl<'a> Feasible<'a> {
             && self.snapshot.present.contains(at)
             && !self.snapshot.deleting.contains(at)
             && !self.pool.repelling.contains(at)
-            && self
-                .pool
-                .serving
-                .as_ref()
-                .is_none_or(|bits| bits.contains(at))
+            && self.pool.serving.as_ref().is_none_or(|bits| bits.contains(at))
     }
 
     fn group_reason(&self, slot: Slot) -> Option<&'static str> {
@@ -401,9 +345,7 @@ impl<'a> Feasible<'a> {
             && plugins.has(Plugin::WorkloadAffinity)
             && peers.someone_is_elsewhere(namespace, &groups.affinity_group, &self.key, cluster)
         {
-            return Some(
-                "ResourceBinding with the same affinity group does not target this cluster",
-            );
+            return Some("ResourceBinding with the same affinity group does not target this cluster");
         }
         if !groups.anti_affinity_group.is_empty()
             && plugins.has(Plugin::WorkloadAntiAffinity)
@@ -418,49 +360,20 @@ impl<'a> Feasible<'a> {
     pub(crate) fn reason(&self, slot: Slot) -> Option<Cow<'static, str>> {
         let at = slot as usize;
         let cluster = &self.snapshot.facts(slot).cluster;
-        let target = self
-            .binding
-            .spec
-            .clusters
-            .iter()
-            .any(|target| target.name == cluster.metadata.name);
+        let target = self.binding.spec.clusters.iter().any(|target| target.name == cluster.metadata.name);
         let pool = self.pool;
         if !target && pool.serving.as_ref().is_some_and(|bits| !bits.contains(at)) {
             return Some("cluster(s) did not have the API resource".into());
         }
         if !target && pool.repelling.contains(at) {
-            let taint = cluster
-                .spec
-                .taints
-                .iter()
-                .find(|taint| self.placement.repels(taint))?;
-            let value = if taint.value.is_empty() {
-                String::new()
-            } else {
-                format!("={}", taint.value)
-            };
-            return Some(
-                format!(
-                    "cluster(s) had untolerated taint {{{}{value}:{}}}",
-                    taint.key, taint.effect
-                )
-                .into(),
-            );
+            let taint = cluster.spec.taints.iter().find(|taint| self.placement.repels(taint))?;
+            let value = if taint.value.is_empty() { String::new() } else { format!("={}", taint.value) };
+            return Some(format!("cluster(s) had untolerated taint {{{}{value}:{}}}", taint.key, taint.effect).into());
         }
-        if pool
-            .selected
-            .as_ref()
-            .is_some_and(|bits| !bits.contains(at))
-        {
-            return Some(
-                "cluster(s) did not match the placement cluster affinity constraint".into(),
-            );
+        if pool.selected.as_ref().is_some_and(|bits| !bits.contains(at)) {
+            return Some("cluster(s) did not match the placement cluster affinity constraint".into());
         }
-        if pool
-            .complete
-            .as_ref()
-            .is_some_and(|bits| !bits.contains(at))
-        {
+        if pool.complete.as_ref().is_some_and(|bits| !bits.contains(at)) {
             let properties = self.placement.properties;
             let missing = if properties.provider && cluster.spec.provider.is_empty() {
                 "provider"
@@ -474,11 +387,7 @@ impl<'a> Feasible<'a> {
         if self.evicted.contains(at) {
             return Some("cluster(s) is in the process of eviction".into());
         }
-        if target {
-            None
-        } else {
-            self.group_reason(slot).map(Cow::Borrowed)
-        }
+        if target { None } else { self.group_reason(slot).map(Cow::Borrowed) }
     }
 
     /// The message when no cluster is feasible.
@@ -495,10 +404,7 @@ impl<'a> Feasible<'a> {
         if counts.is_empty() {
             return format!("0/{all} clusters are available: no cluster exists.");
         }
-        let mut reasons: Vec<String> = counts
-            .into_iter()
-            .map(|(reason, count)| format!("{count} {reason}"))
-            .collect();
+        let mut reasons: Vec<String> = counts.into_iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         reasons.sort_unstable();
         format!("0/{all} clusters are available: {}.", reasons.join(", "))
     }
@@ -532,10 +438,8 @@ impl<'a> Feasible<'a> {
 
     /// Every cluster's way through the filters.
     pub(crate) fn trace_all(&self) -> Vec<ClusterTrace> {
-        let candidates: hashbrown::HashMap<Slot, Candidate> = self
-            .iter()
-            .map(|candidate| (candidate.slot, candidate))
-            .collect();
+        let candidates: hashbrown::HashMap<Slot, Candidate> =
+            self.iter().map(|candidate| (candidate.slot, candidate)).collect();
         self.snapshot
             .by_name()
             .iter()

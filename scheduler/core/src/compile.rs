@@ -103,16 +103,11 @@ impl CompiledPlacement {
             .map(|term| Term {
                 name: term.affinity_name.clone(),
                 primary: term.affinity.clone(),
-                overflow: term
-                    .overflow_affinities
-                    .iter()
-                    .map(|overflow| overflow.affinity.clone())
-                    .collect(),
+                overflow: term.overflow_affinities.iter().map(|overflow| overflow.affinity.clone()).collect(),
             })
             .collect();
         let single_cluster = source.spread_constraints.iter().any(|constraint| {
-            constraint.spread_by_field == "cluster"
-                && (constraint.min_groups, constraint.max_groups) == (1, 1)
+            constraint.spread_by_field == "cluster" && (constraint.min_groups, constraint.max_groups) == (1, 1)
         });
         Self {
             canonical: source.canonical(),
@@ -135,11 +130,7 @@ impl CompiledPlacement {
     /// Whether a taint keeps workloads of this placement off a cluster.
     pub(crate) fn repels(&self, taint: &Taint) -> bool {
         matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute")
-            && !self
-                .source
-                .cluster_tolerations
-                .iter()
-                .any(|toleration| tolerates(toleration, taint))
+            && !self.source.cluster_tolerations.iter().any(|toleration| tolerates(toleration, taint))
     }
 
     /// The term with which to begin, given the one in use.
@@ -147,18 +138,12 @@ impl CompiledPlacement {
         if observed.is_empty() {
             return 0;
         }
-        self.terms
-            .iter()
-            .position(|term| term.name == observed)
-            .unwrap_or(0)
+        self.terms.iter().position(|term| term.name == observed).unwrap_or(0)
     }
 }
 
 fn uses(placement: &Placement, field: &str) -> bool {
-    placement
-        .spread_constraints
-        .iter()
-        .any(|constraint| constraint.spread_by_field == field)
+    placement.spread_constraints.iter().any(|constraint| constraint.spread_by_field == field)
 }
 
 fn strategy(placement: &Placement) -> Strategy {
@@ -166,22 +151,15 @@ fn strategy(placement: &Placement) -> Strategy {
         return Strategy::Duplicated;
     };
     let weights = how.weight_preference.as_ref();
-    match (
-        how.replica_scheduling_type.as_str(),
-        how.replica_division_preference.as_str(),
-    ) {
+    match (how.replica_scheduling_type.as_str(), how.replica_division_preference.as_str()) {
         ("Duplicated", _) => Strategy::Duplicated,
         ("Divided", "Aggregated") => Strategy::Aggregated,
-        ("Divided", "Weighted")
-            if weights.is_some_and(|weights| !weights.dynamic_weight.is_empty()) =>
-        {
+        ("Divided", "Weighted") if weights.is_some_and(|weights| !weights.dynamic_weight.is_empty()) => {
             Strategy::Dynamic
         }
-        ("Divided", "Weighted") => Strategy::Static(
-            weights
-                .map(|weights| weights.static_weight_list.clone())
-                .unwrap_or_default(),
-        ),
+        ("Divided", "Weighted") => {
+            Strategy::Static(weights.map(|weights| weights.static_weight_list.clone()).unwrap_or_default())
+        }
         (kind, preference) => Strategy::Unsupported(kind.to_owned(), preference.to_owned()),
     }
 }
@@ -192,21 +170,11 @@ fn spread(placement: &Placement) -> Spread {
     }
     let bounds = |field: &str| {
         // The last constraint on a field counts.
-        let constraint = placement
-            .spread_constraints
-            .iter()
-            .rev()
-            .find(|it| it.spread_by_field == field)?;
-        Some(Bounds {
-            min: constraint.min_groups,
-            max: constraint.max_groups,
-        })
+        let constraint = placement.spread_constraints.iter().rev().find(|it| it.spread_by_field == field)?;
+        Some(Bounds { min: constraint.min_groups, max: constraint.max_groups })
     };
     match (bounds("region"), bounds("cluster")) {
-        (Some(regions), clusters) => Spread::Regions {
-            regions,
-            clusters: clusters.unwrap_or_default(),
-        },
+        (Some(regions), clusters) => Spread::Regions { regions, clusters: clusters.unwrap_or_default() },
         (None, Some(clusters)) => Spread::Clusters(clusters),
         (None, None) => Spread::Unsupported,
     }
@@ -217,9 +185,10 @@ fn ignores_spread(placement: &Placement) -> bool {
     placement.replica_scheduling.as_ref().is_some_and(|how| {
         how.replica_scheduling_type == "Divided"
             && how.replica_division_preference == "Weighted"
-            && how.weight_preference.as_ref().is_none_or(|weights| {
-                !weights.static_weight_list.is_empty() && weights.dynamic_weight.is_empty()
-            })
+            && how
+                .weight_preference
+                .as_ref()
+                .is_none_or(|weights| !weights.static_weight_list.is_empty() && weights.dynamic_weight.is_empty())
     })
 }
 
@@ -250,8 +219,7 @@ impl PlacementCache {
             return compiled.clone();
         }
         if self.by_content.len() >= self.sweep_at.max(64) {
-            self.by_content
-                .retain(|_, compiled| Arc::strong_count(compiled) > 1);
+            self.by_content.retain(|_, compiled| Arc::strong_count(compiled) > 1);
             self.sweep_at = self.by_content.len() * 2;
         }
         let compiled = Arc::new(CompiledPlacement::new(placement.clone()));

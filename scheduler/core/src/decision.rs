@@ -1,5 +1,7 @@
 //! What a decision says: what to write, what to tell, what to do with the binding next, and why.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::model::TargetCluster;
@@ -88,20 +90,13 @@ impl Verdict {
     /// It worked.
     #[must_use]
     pub fn success() -> Self {
-        Self {
-            reason: Reason::Success,
-            message: SUCCESS_MESSAGE.to_owned(),
-        }
+        Self { reason: Reason::Success, message: SUCCESS_MESSAGE.to_owned() }
     }
 
     /// `True` or `False`.
     #[must_use]
     pub fn status(&self) -> &'static str {
-        if self.reason == Reason::Success {
-            "True"
-        } else {
-            "False"
-        }
+        if self.reason == Reason::Success { "True" } else { "False" }
     }
 }
 
@@ -135,11 +130,7 @@ impl Event {
     /// The reason, as events spell it.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
-        if self.warning {
-            "ScheduleBindingFailed"
-        } else {
-            "ScheduleBindingSucceed"
-        }
+        if self.warning { "ScheduleBindingFailed" } else { "ScheduleBindingSucceed" }
     }
 }
 
@@ -177,10 +168,7 @@ impl StatusChange {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.condition.is_none()
-            && !self.observe_generation
-            && self.affinity_name.is_none()
-            && !self.stamp
+        self.condition.is_none() && !self.observe_generation && self.affinity_name.is_none() && !self.stamp
     }
 }
 
@@ -269,6 +257,22 @@ pub struct AttemptTrace {
     /// Why the try failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// How long it took, if there is a clock.
+    #[serde(skip)]
+    pub timings: Timings,
+}
+
+/// How long the steps of a try took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Filters.
+    pub filter: Duration,
+    /// Scores and order.
+    pub score: Duration,
+    /// Selection under spread constraints.
+    pub select: Duration,
+    /// Assignment of replicas.
+    pub assign: Duration,
 }
 
 /// A cluster's way through the filters.

@@ -55,11 +55,7 @@ impl<T, F: Fn(&T, &T) -> bool> Sorter<'_, T, F> {
                 pivot = range.end - 1 - (pivot - range.start);
                 hint = Hint::Increasing;
             }
-            if balanced
-                && partitioned
-                && hint == Hint::Increasing
-                && self.insertion_if_nearly_sorted(range.clone())
-            {
+            if balanced && partitioned && hint == Hint::Increasing && self.insertion_if_nearly_sorted(range.clone()) {
                 return;
             }
             // Everything here is at least the element before the range; when that one equals the pivot, the pivot is
@@ -285,10 +281,7 @@ mod tests {
                     })
                     .collect();
                 sort_by(&mut items, |a, b| a.0 < b.0);
-                assert!(
-                    items.windows(2).all(|pair| pair[0].0 <= pair[1].0),
-                    "{length} {pattern}"
-                );
+                assert!(items.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{length} {pattern}");
                 let mut ids: Vec<_> = items.iter().map(|item| item.1).collect();
                 ids.sort_unstable();
                 assert!(ids.into_iter().eq(0..length));

@@ -1,5 +1,7 @@
 //! What the operator sets: feature gates, plugins and modes.
 
+use std::time::Duration;
+
 /// The feature gates that decisions depend on, with Karmada's defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gates {
@@ -95,11 +97,7 @@ impl Plugins {
     /// When a name is unknown.
     pub fn parse<'a>(list: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownPlugin> {
         let (mut all, mut on, mut off) = (false, 0_u16, 0_u16);
-        for entry in list
-            .into_iter()
-            .map(str::trim)
-            .filter(|entry| !entry.is_empty())
-        {
+        for entry in list.into_iter().map(str::trim).filter(|entry| !entry.is_empty()) {
             if entry == "*" {
                 all = true;
                 continue;
@@ -113,9 +111,7 @@ impl Plugins {
         }
         let everything = (1_u16 << Plugin::ALL.len()) - 1;
         let enabled = (on | if all { everything } else { 0 }) & !(off & !on);
-        Ok(Self {
-            disabled: everything & !enabled,
-        })
+        Ok(Self { disabled: everything & !enabled })
     }
 
     /// Whether a plugin is on.
@@ -126,7 +122,7 @@ impl Plugins {
 }
 
 /// Everything that decisions depend on besides the clusters and the binding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The name under which bindings ask for this scheduler.
     pub scheduler_name: String,
@@ -138,6 +134,8 @@ pub struct Options {
     pub empty_workload_propagation: bool,
     /// Whether traces list every cluster.
     pub detailed_trace: bool,
+    /// A clock for the timings in traces; decisions do not depend on it.
+    pub clock: Option<fn() -> Duration>,
 }
 
 impl Options {
@@ -153,6 +151,7 @@ impl Default for Options {
             plugins: Plugins::default(),
             empty_workload_propagation: false,
             detailed_trace: false,
+            clock: None,
         }
     }
 }
@@ -165,11 +164,7 @@ mod tests {
     fn plugin_lists() {
         let on = |list: &[&str]| -> Vec<&str> {
             let plugins = Plugins::parse(list.iter().copied()).unwrap();
-            Plugin::ALL
-                .into_iter()
-                .filter(|plugin| plugins.has(*plugin))
-                .map(Plugin::name)
-                .collect()
+            Plugin::ALL.into_iter().filter(|plugin| plugins.has(*plugin)).map(Plugin::name).collect()
         };
         assert_eq!(on(&["*"]).len(), 8);
         assert_eq!(on(&["*", "-ClusterLocality"]).len(), 7);

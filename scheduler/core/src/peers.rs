@@ -29,26 +29,17 @@ impl Peers {
     pub fn upsert(&mut self, binding: &Binding, clusters: impl IntoIterator<Item = String>) {
         let key = binding.key();
         self.remove(&key);
-        let (Scope::Namespaced, Some(groups)) =
-            (binding.scope(), &binding.spec.workload_affinity_groups)
-        else {
+        let (Scope::Namespaced, Some(groups)) = (binding.scope(), &binding.spec.workload_affinity_groups) else {
             return;
         };
         let clusters: BTreeSet<String> = clusters.into_iter().collect();
         let namespace = binding.metadata.namespace.clone().unwrap_or_default();
-        for (index, group) in [
-            (&mut self.together, &groups.affinity_group),
-            (&mut self.apart, &groups.anti_affinity_group),
-        ] {
+        for (index, group) in
+            [(&mut self.together, &groups.affinity_group), (&mut self.apart, &groups.anti_affinity_group)]
+        {
             if !group.is_empty() {
-                let peer = Peer {
-                    binding: key.clone(),
-                    clusters: clusters.clone(),
-                };
-                index
-                    .entry((namespace.clone(), group.clone()))
-                    .or_default()
-                    .push(peer);
+                let peer = Peer { binding: key.clone(), clusters: clusters.clone() };
+                index.entry((namespace.clone(), group.clone())).or_default().push(peer);
             }
         }
         self.members.insert(key, groups.clone());
@@ -59,14 +50,10 @@ impl Peers {
         let Some(groups) = self.members.remove(key) else {
             return;
         };
-        let namespace = key
-            .split_once('/')
-            .map_or("", |(namespace, _)| namespace)
-            .to_owned();
-        for (index, group) in [
-            (&mut self.together, groups.affinity_group),
-            (&mut self.apart, groups.anti_affinity_group),
-        ] {
+        let namespace = key.split_once('/').map_or("", |(namespace, _)| namespace).to_owned();
+        for (index, group) in
+            [(&mut self.together, groups.affinity_group), (&mut self.apart, groups.anti_affinity_group)]
+        {
             let place = (namespace.clone(), group);
             if let Some(peers) = index.get_mut(&place) {
                 peers.retain(|peer| peer.binding != key);
@@ -84,25 +71,13 @@ impl Peers {
     }
 
     /// Whether some placed member of the group is not on the cluster.
-    pub(crate) fn someone_is_elsewhere(
-        &self,
-        namespace: &str,
-        group: &str,
-        me: &str,
-        cluster: &str,
-    ) -> bool {
+    pub(crate) fn someone_is_elsewhere(&self, namespace: &str, group: &str, me: &str, cluster: &str) -> bool {
         others(&self.together, namespace, group, me)
             .any(|peer| !peer.clusters.is_empty() && !peer.clusters.contains(cluster))
     }
 
     /// Whether some member of the group is on the cluster.
-    pub(crate) fn someone_is_there(
-        &self,
-        namespace: &str,
-        group: &str,
-        me: &str,
-        cluster: &str,
-    ) -> bool {
+    pub(crate) fn someone_is_there(&self, namespace: &str, group: &str, me: &str, cluster: &str) -> bool {
         others(&self.apart, namespace, group, me).any(|peer| peer.clusters.contains(cluster))
     }
 }
@@ -113,9 +88,5 @@ fn others<'a>(
     group: &str,
     me: &'a str,
 ) -> impl Iterator<Item = &'a Peer> {
-    index
-        .get(&(namespace.to_owned(), group.to_owned()))
-        .into_iter()
-        .flatten()
-        .filter(move |peer| peer.binding != me)
+    index.get(&(namespace.to_owned(), group.to_owned())).into_iter().flatten().filter(move |peer| peer.binding != me)
 }

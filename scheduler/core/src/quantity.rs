@@ -36,10 +36,7 @@ impl Quantity {
     /// A quantity of whole units in decimal notation.
     #[must_use]
     pub const fn units(units: i64) -> Self {
-        Self {
-            nanos: units as i128 * NANO,
-            notation: Notation::Decimal,
-        }
+        Self { nanos: units as i128 * NANO, notation: Notation::Decimal }
     }
 
     /// Parses Kubernetes' serialisation: a decimal number with an optional suffix or exponent.
@@ -102,10 +99,7 @@ impl Quantity {
         }
         // Kubernetes rounds finer values up to the next nano-unit.
         nanos = nanos.saturating_add(i128::from(inexact));
-        Ok(Self {
-            nanos: if negative { -nanos } else { nanos },
-            notation,
-        })
+        Ok(Self { nanos: if negative { -nanos } else { nanos }, notation })
     }
 
     /// Whole units, rounded away from zero.
@@ -144,38 +138,21 @@ impl Quantity {
     /// The sum; a zero operand yields the other one's notation, as in Kubernetes.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        let notation = if self.is_zero() {
-            other.notation
-        } else {
-            self.notation
-        };
-        Self {
-            nanos: self.nanos.saturating_add(other.nanos),
-            notation,
-        }
+        let notation = if self.is_zero() { other.notation } else { self.notation };
+        Self { nanos: self.nanos.saturating_add(other.nanos), notation }
     }
 
     /// The difference; a zero minuend takes the subtrahend's notation, as in Kubernetes.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
-        let notation = if self.is_zero() {
-            other.notation
-        } else {
-            self.notation
-        };
-        Self {
-            nanos: self.nanos.saturating_sub(other.nanos),
-            notation,
-        }
+        let notation = if self.is_zero() { other.notation } else { self.notation };
+        Self { nanos: self.nanos.saturating_sub(other.nanos), notation }
     }
 
     /// The product with a whole number.
     #[must_use]
     pub fn times(self, factor: i64) -> Self {
-        Self {
-            nanos: self.nanos.saturating_mul(i128::from(factor)),
-            notation: self.notation,
-        }
+        Self { nanos: self.nanos.saturating_mul(i128::from(factor)), notation: self.notation }
     }
 }
 
@@ -209,11 +186,7 @@ fn suffix(text: &str) -> Option<(i128, i32, Notation)> {
 
 fn round(nanos: i128, unit: i128) -> i64 {
     let whole = nanos / unit;
-    let rounded = if nanos % unit == 0 {
-        whole
-    } else {
-        whole + nanos.signum()
-    };
+    let rounded = if nanos % unit == 0 { whole } else { whole + nanos.signum() };
     i64::try_from(rounded).unwrap_or(if nanos > 0 { i64::MAX } else { i64::MIN })
 }
 
@@ -268,10 +241,7 @@ mod tests {
         assert_eq!(q("9223372036854775807").value(), i64::MAX);
         assert_eq!(q("9223372036854775807").milli(), i64::MAX);
         assert_eq!(q("0.0000000001").milli(), 1);
-        assert_eq!(
-            q("12E").value(),
-            12_000_000_000_000_000_000_i128.min(i128::from(i64::MAX)) as i64
-        );
+        assert_eq!(q("12E").value(), 12_000_000_000_000_000_000_i128.min(i128::from(i64::MAX)) as i64);
         for bad in ["", "-", "abc", "1x", "1.2.3", "1e", "Gi"] {
             assert!(Quantity::parse(bad).is_err(), "{bad}");
         }
@@ -280,10 +250,7 @@ mod tests {
     #[test]
     fn notation_follows_the_first_operand_unless_zero() {
         assert_eq!(q("400Gi").minus(q("0")).notation(), Notation::Binary);
-        assert_eq!(
-            Quantity::default().plus(q("1Gi")).notation(),
-            Notation::Binary
-        );
+        assert_eq!(Quantity::default().plus(q("1Gi")).notation(), Notation::Binary);
         assert_eq!(q("1G").plus(q("1Gi")).notation(), Notation::Decimal);
         assert_eq!(q("100M").comparable(), 100_000_000_000);
         assert_eq!(q("1Ki").comparable(), 1024);

@@ -57,9 +57,7 @@ struct Active<K> {
 
 impl<K> Ord for Active<K> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.priority
-            .cmp(&other.priority)
-            .then_with(|| other.arrival.cmp(&self.arrival))
+        self.priority.cmp(&other.priority).then_with(|| other.arrival.cmp(&self.arrival))
     }
 }
 
@@ -133,15 +131,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
                 }
             },
             None => {
-                self.entries.insert(
-                    key.clone(),
-                    Entry {
-                        place: Place::Idle,
-                        priority,
-                        failures: 0,
-                        ticket: 0,
-                    },
-                );
+                self.entries.insert(key.clone(), Entry { place: Place::Idle, priority, failures: 0, ticket: 0 });
                 self.activate(key);
             }
         }
@@ -227,11 +217,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
                 continue;
             };
             let due = self.entries.get(&key).is_some_and(|entry| {
-                entry.ticket == ticket
-                    && matches!(
-                        entry.place,
-                        Place::Backoff { .. } | Place::Unschedulable { .. }
-                    )
+                entry.ticket == ticket && matches!(entry.place, Place::Backoff { .. } | Place::Unschedulable { .. })
             });
             if due {
                 self.activate(key);
@@ -283,11 +269,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         entry.ticket = arrival;
         self.depths.active += 1;
         let priority = if self.by_priority { entry.priority } else { 0 };
-        self.active.push(Active {
-            priority,
-            arrival,
-            key,
-        });
+        self.active.push(Active { priority, arrival, key });
     }
 
     fn wait(&mut self, key: K, until: Duration) {
@@ -331,10 +313,7 @@ mod tests {
         for seconds in [1, 2, 4, 8, 10, 10] {
             assert_eq!(queue.pop(1), ["a"]);
             queue.done(&"a", QueueAction::Backoff, now);
-            assert_eq!(
-                queue.flush(now + SECOND * seconds - Duration::from_millis(1)),
-                0
-            );
+            assert_eq!(queue.flush(now + SECOND * seconds - Duration::from_millis(1)), 0);
             now += SECOND * seconds;
             assert_eq!(queue.flush(now), 1);
         }
@@ -355,14 +334,7 @@ mod tests {
         queue.done(&"a", QueueAction::Unschedulable, Duration::ZERO);
         assert_eq!(queue.depths().unschedulable, 1);
         queue.push("a", 0);
-        assert_eq!(
-            queue.depths(),
-            Depths {
-                active: 1,
-                backoff: 0,
-                unschedulable: 0
-            }
-        );
+        assert_eq!(queue.depths(), Depths { active: 1, backoff: 0, unschedulable: 0 });
         assert_eq!(queue.pop(1), ["a"]);
         queue.done(&"a", QueueAction::Forget, SECOND);
         assert_eq!(queue.flush(SECOND * 1000), 0);

@@ -35,9 +35,7 @@ pub(crate) fn by_region(
 ) -> Result<Vec<Candidate>, String> {
     let groups = group(feasible, placement, regions, clusters);
     if (groups.len() as i64) < regions.min {
-        return Err(
-            "the number of feasible region is less than spreadConstraint.MinGroups".to_owned(),
-        );
+        return Err("the number of feasible region is less than spreadConstraint.MinGroups".to_owned());
     }
     let chosen = choose(&groups, regions, clusters.min);
     *trace = groups
@@ -51,9 +49,7 @@ pub(crate) fn by_region(
         })
         .collect();
     if chosen.is_empty() {
-        return Err(
-            "the number of clusters is less than the cluster spreadConstraint.MinGroups".to_owned(),
-        );
+        return Err("the number of clusters is less than the cluster spreadConstraint.MinGroups".to_owned());
     }
     let mut picked = Vec::new();
     let mut rest = Vec::new();
@@ -64,8 +60,7 @@ pub(crate) fn by_region(
         picked.push(*first);
         rest.extend_from_slice(others);
     }
-    let wanted =
-        (picked.len() + rest.len()).min(usize::try_from(clusters.max.max(0)).unwrap_or(usize::MAX));
+    let wanted = (picked.len() + rest.len()).min(usize::try_from(clusters.max.max(0)).unwrap_or(usize::MAX));
     if wanted > picked.len() {
         sort(&mut rest);
         rest.truncate(wanted - picked.len());
@@ -83,13 +78,7 @@ fn group<'a>(
 ) -> Vec<Region<'a>> {
     let mut by_name: BTreeMap<&str, Vec<Candidate>> = BTreeMap::new();
     for candidate in feasible.iter() {
-        let region = feasible
-            .snapshot
-            .facts(candidate.slot)
-            .cluster
-            .spec
-            .region
-            .as_str();
+        let region = feasible.snapshot.facts(candidate.slot).cluster.spec.region.as_str();
         if !region.is_empty() {
             by_name.entry(region).or_default().push(candidate);
         }
@@ -112,30 +101,16 @@ fn group<'a>(
 }
 
 fn score_duplicated(members: &[Candidate], replicas: i64) -> i64 {
-    let roomy = members
-        .iter()
-        .filter(|candidate| candidate.available() >= replicas);
-    let (count, score) = roomy.fold((0, 0), |(count, score), candidate| {
-        (count + 1, score + candidate.score)
-    });
-    if count == 0 {
-        0
-    } else {
-        count * REPLICA_WEIGHT + score / count
-    }
+    let roomy = members.iter().filter(|candidate| candidate.available() >= replicas);
+    let (count, score) = roomy.fold((0, 0), |(count, score), candidate| (count + 1, score + candidate.score));
+    if count == 0 { 0 } else { count * REPLICA_WEIGHT + score / count }
 }
 
 fn score_divided(members: &[Candidate], replicas: i64, regions: i64, clusters: i64) -> i64 {
     let Some(target) = per_region(replicas, regions) else {
         // Without a minimum of regions there is no share per region, and only the scores of the first clusters count.
-        let count = usize::try_from(clusters.max(regions).max(1))
-            .unwrap_or(1)
-            .min(members.len());
-        return members[..count]
-            .iter()
-            .map(|candidate| candidate.score)
-            .sum::<i64>()
-            / count as i64;
+        let count = usize::try_from(clusters.max(regions).max(1)).unwrap_or(1).min(members.len());
+        return members[..count].iter().map(|candidate| candidate.score).sum::<i64>() / count as i64;
     };
     let enough = clusters.max(regions);
     let (mut room, mut score, mut count) = (0_i64, 0_i64, 0_i64);
@@ -169,14 +144,7 @@ struct Path {
 
 /// The indices of the best combination.
 fn choose(groups: &[Region<'_>], regions: Bounds, min_clusters: i64) -> Vec<usize> {
-    let mut search = Search {
-        groups,
-        regions,
-        min_clusters,
-        stack: Vec::new(),
-        paths: Vec::new(),
-        steps: 0,
-    };
+    let mut search = Search { groups, regions, min_clusters, stack: Vec::new(), paths: Vec::new(), steps: 0 };
     search.descend(0, 0);
     let mut paths = search.paths;
     paths.sort_by_key(|path| (Reverse(path.weight), Reverse(path.clusters), path.id));
@@ -204,8 +172,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn descend(&mut self, clusters: i64, begin: usize) {
         let length = self.stack.len() as i64;
-        if clusters >= self.min_clusters && length >= self.regions.min && length <= self.regions.max
-        {
+        if clusters >= self.min_clusters && length >= self.regions.min && length <= self.regions.max {
             return self.record();
         }
         if length >= self.regions.max {

@@ -1,6 +1,6 @@
 //! One decision: trigger, affinity terms in order, result.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     assign::{AssignError, Assignment, Share, merge},
@@ -8,8 +8,8 @@ use crate::{
     candidates::{Candidate, Feasible, Pool, PoolKey},
     compile::{CompiledPlacement, Strategy},
     decision::{
-        AttemptTrace, CandidateTrace, Decision, Event, QueueAction, Reason, SUCCESS_MESSAGE,
-        SpecChange, StatusChange, Trace, Trigger, Verdict,
+        AttemptTrace, CandidateTrace, Decision, Event, QueueAction, Reason, SUCCESS_MESSAGE, SpecChange, StatusChange,
+        Trace, Trigger, Verdict,
     },
     model::{Binding, ComponentReplicas, Scope, TargetCluster},
     options::Options,
@@ -33,16 +33,8 @@ impl BindingInput {
     /// A binding whose placement is compiled here and now.
     #[must_use]
     pub fn new(binding: Binding) -> Self {
-        let placement = binding
-            .spec
-            .placement
-            .clone()
-            .map(|placement| Arc::new(CompiledPlacement::new(placement)));
-        Self {
-            binding: Arc::new(binding),
-            placement,
-            estimates: None,
-        }
+        let placement = binding.spec.placement.clone().map(|placement| Arc::new(CompiledPlacement::new(placement)));
+        Self { binding: Arc::new(binding), placement, estimates: None }
     }
 }
 
@@ -53,23 +45,15 @@ pub fn schedule(snapshot: &Snapshot, input: &BindingInput, options: &Options) ->
 }
 
 /// Whether sets of components are counted instead of replicas.
-pub(crate) fn counts_sets(
-    binding: &Binding,
-    placement: &CompiledPlacement,
-    options: &Options,
-) -> bool {
-    options.gates.multiple_pod_templates_scheduling
-        && !binding.spec.components.is_empty()
-        && placement.single_cluster
+pub(crate) fn counts_sets(binding: &Binding, placement: &CompiledPlacement, options: &Options) -> bool {
+    options.gates.multiple_pod_templates_scheduling && !binding.spec.components.is_empty() && placement.single_cluster
 }
 
 /// Why there is or is not anything to decide.
 pub(crate) fn triggered(snapshot: &Snapshot, input: &BindingInput, options: &Options) -> Trigger {
     let binding = &*input.binding;
     match &input.placement {
-        Some(placement)
-            if binding.metadata.deletion_timestamp.is_none() && concerns(binding, options) =>
-        {
+        Some(placement) if binding.metadata.deletion_timestamp.is_none() && concerns(binding, options) => {
             trigger(binding, placement, snapshot, options)
         }
         _ => Trigger::NotConcerned,
@@ -81,11 +65,7 @@ pub(crate) fn first_term(binding: &Binding, placement: &CompiledPlacement) -> Op
     if placement.terms.is_empty() {
         return None;
     }
-    let observed = if reschedule_required(binding) {
-        ""
-    } else {
-        &binding.status.observed_affinity_name
-    };
+    let observed = if reschedule_required(binding) { "" } else { &binding.status.observed_affinity_name };
     Some(placement.term_index(observed))
 }
 
@@ -114,24 +94,11 @@ pub(crate) fn decide(
     let mut attempt = |term: Option<usize>, trace: &mut AttemptTrace| {
         let sets = counts_sets(binding, placement, options);
         let key = PoolKey::new(placement, term, binding, sets);
-        let pool = shared(&key).unwrap_or_else(|| {
-            Arc::new(Pool::build(
-                snapshot,
-                placement,
-                key,
-                &binding.spec.resource,
-                options,
-            ))
-        });
-        let try_ = Try {
-            snapshot,
-            binding,
-            placement,
-            options,
-            term,
-            sets,
-            estimates: input.estimates.as_deref(),
-        };
+        let begun = options.clock.map(|clock| clock());
+        let pool = shared(&key)
+            .unwrap_or_else(|| Arc::new(Pool::build(snapshot, placement, key, &binding.spec.resource, options)));
+        trace.timings.filter = since(options, begun);
+        let try_ = Try { snapshot, binding, placement, options, term, sets, estimates: input.estimates.as_deref() };
         let result = try_.run(&pool, trace);
         trace.error = result.as_ref().err().map(|failure| failure.message.clone());
         result
@@ -146,10 +113,7 @@ pub(crate) fn decide(
     let mut first_failure: Option<Failure> = None;
     for index in first..placement.terms.len() {
         let name = placement.terms[index].name.clone();
-        let mut trace = AttemptTrace {
-            affinity_name: Some(name.clone()),
-            ..AttemptTrace::default()
-        };
+        let mut trace = AttemptTrace { affinity_name: Some(name.clone()), ..AttemptTrace::default() };
         let result = attempt(Some(index), &mut trace);
         decision.trace.attempts.push(trace);
         match result {
@@ -163,10 +127,7 @@ pub(crate) fn decide(
                     display(binding),
                     failure.message
                 );
-                decision.events.push(Event {
-                    warning: true,
-                    message,
-                });
+                decision.events.push(Event { warning: true, message });
                 first_failure.get_or_insert(failure);
             }
         }
@@ -235,25 +196,12 @@ fn conclude(
                 || reschedule_required(binding)),
     };
     decision.events.push(if succeeded {
-        let list: Vec<String> = decision
-            .clusters
-            .iter()
-            .map(|target| format!("{}:{}", target.name, target.replicas))
-            .collect();
-        let colon = if binding.scope() == Scope::Namespaced {
-            ":"
-        } else {
-            ""
-        };
-        Event {
-            warning: false,
-            message: format!("{SUCCESS_MESSAGE} Result{colon} {{{}}}", list.join(", ")),
-        }
+        let list: Vec<String> =
+            decision.clusters.iter().map(|target| format!("{}:{}", target.name, target.replicas)).collect();
+        let colon = if binding.scope() == Scope::Namespaced { ":" } else { "" };
+        Event { warning: false, message: format!("{SUCCESS_MESSAGE} Result{colon} {{{}}}", list.join(", ")) }
     } else {
-        Event {
-            warning: true,
-            message: verdict.message.clone(),
-        }
+        Event { warning: true, message: verdict.message.clone() }
     });
     decision.queue = match verdict.reason {
         Reason::Success | Reason::NoClusterFit => QueueAction::Forget,
@@ -261,6 +209,14 @@ fn conclude(
         Reason::QuotaExceeded | Reason::SchedulerError => QueueAction::Backoff,
     };
     decision.verdict = Some(verdict);
+}
+
+/// The time since then; nothing without a clock.
+fn since(options: &Options, then: Option<Duration>) -> Duration {
+    match (options.clock, then) {
+        (Some(clock), Some(then)) => clock().saturating_sub(then),
+        _ => Duration::ZERO,
+    }
 }
 
 /// One try with one affinity term.
@@ -276,103 +232,73 @@ struct Try<'a> {
 
 impl Try<'_> {
     fn run(&self, pool: &Pool, trace: &mut AttemptTrace) -> Result<Vec<TargetCluster>, Failure> {
-        let feasible = Feasible::new(
-            self.snapshot,
-            self.binding,
-            self.placement,
-            pool,
-            self.estimates,
-            self.options,
-        );
+        let now = || self.options.clock.map(|clock| clock());
+        let begun = now();
+        let feasible = Feasible::new(self.snapshot, self.binding, self.placement, pool, self.estimates, self.options);
+        trace.timings.score = since(self.options, begun);
         trace.all_clusters = self.snapshot.len();
         trace.feasible_clusters = feasible.len();
         if self.options.detailed_trace {
             trace.clusters = feasible.trace_all();
         }
         if trace.feasible_clusters == 0 {
-            return Err(Failure {
-                reason: Reason::NoClusterFit,
-                message: feasible.fit_error(),
-            });
+            return Err(Failure { reason: Reason::NoClusterFit, message: feasible.fit_error() });
         }
         let needed = match self.placement.strategy {
             Strategy::Duplicated => None,
             _ if self.sets => Some(1),
             _ => Some(i64::from(self.binding.spec.replicas)),
         };
-        let selected = crate::spread::select(&feasible, self.placement, needed, &mut trace.regions)
-            .map_err(|message| Failure {
-                reason: Reason::SchedulerError,
-                message: format!("failed to select clusters: {message}"),
+        let begun = now();
+        let selected =
+            crate::spread::select(&feasible, self.placement, needed, &mut trace.regions).map_err(|message| {
+                Failure { reason: Reason::SchedulerError, message: format!("failed to select clusters: {message}") }
             })?;
+        trace.timings.select = since(self.options, begun);
         trace.selected = self.trace_selected(&feasible, &selected);
-        let shares = self.assign(&selected, trace).map_err(|error| match error {
-            AssignError::Unschedulable(message) => Failure {
-                reason: Reason::Unschedulable,
-                message: format!("failed to assign replicas: {message}"),
-            },
-            AssignError::Other(message) => Failure {
-                reason: Reason::SchedulerError,
-                message: format!("failed to assign replicas: {message}"),
-            },
+        let begun = now();
+        let shares = self.assign(&selected, trace);
+        trace.timings.assign = since(self.options, begun);
+        let shares = shares.map_err(|error| match error {
+            AssignError::Unschedulable(message) => {
+                Failure { reason: Reason::Unschedulable, message: format!("failed to assign replicas: {message}") }
+            }
+            AssignError::Other(message) => {
+                Failure { reason: Reason::SchedulerError, message: format!("failed to assign replicas: {message}") }
+            }
         })?;
         Ok(self.targets(&selected, shares))
     }
 
     /// The selected clusters for the trace; without detail only as many as a person reads.
-    fn trace_selected(
-        &self,
-        feasible: &Feasible<'_>,
-        selected: &[Candidate],
-    ) -> Vec<CandidateTrace> {
+    fn trace_selected(&self, feasible: &Feasible<'_>, selected: &[Candidate]) -> Vec<CandidateTrace> {
         const READABLE: usize = 16;
-        let count = if self.options.detailed_trace {
-            selected.len()
-        } else {
-            selected.len().min(READABLE)
-        };
-        selected[..count]
-            .iter()
-            .map(|candidate| feasible.trace(candidate))
-            .collect()
+        let count = if self.options.detailed_trace { selected.len() } else { selected.len().min(READABLE) };
+        selected[..count].iter().map(|candidate| feasible.trace(candidate)).collect()
     }
 
     /// The shares, or none when clusters are only named.
-    fn assign(
-        &self,
-        selected: &[Candidate],
-        trace: &mut AttemptTrace,
-    ) -> Result<Option<Vec<Share>>, AssignError> {
+    fn assign(&self, selected: &[Candidate], trace: &mut AttemptTrace) -> Result<Option<Vec<Share>>, AssignError> {
         if selected.is_empty() {
-            return Err(AssignError::Other(
-                "no clusters available to schedule".to_owned(),
-            ));
+            return Err(AssignError::Other("no clusters available to schedule".to_owned()));
         }
         let spec = &self.binding.spec;
-        if !(spec.replicas > 0 || spec.replica_requirements.is_some()) || spec.components.len() > 1
-        {
+        if !(spec.replicas > 0 || spec.replica_requirements.is_some()) || spec.components.len() > 1 {
             return Ok(None);
         }
-        let overflows = self
-            .term
-            .and_then(|index| self.placement.terms.get(index))
-            .is_some_and(|term| !term.overflow.is_empty());
+        let overflows =
+            self.term.and_then(|index| self.placement.terms.get(index)).is_some_and(|term| !term.overflow.is_empty());
         let mut shares = if overflows {
             self.assign_by_tier(selected, trace)?
         } else {
-            self.assignment(selected, i64::from(spec.replicas))
-                .run(&mut trace.steps)?
+            self.assignment(selected, i64::from(spec.replicas)).run(&mut trace.steps)?
         };
         shares.retain(|share| share.replicas > 0);
         Ok(Some(shares))
     }
 
     /// Fills the tiers one after another.
-    fn assign_by_tier(
-        &self,
-        selected: &[Candidate],
-        trace: &mut AttemptTrace,
-    ) -> Result<Vec<Share>, AssignError> {
+    fn assign_by_tier(&self, selected: &[Candidate], trace: &mut AttemptTrace) -> Result<Vec<Share>, AssignError> {
         let mut tiers: Vec<u32> = selected.iter().map(|candidate| candidate.tier).collect();
         tiers.sort_unstable();
         tiers.dedup();
@@ -382,15 +308,8 @@ impl Try<'_> {
             if left <= 0 {
                 break;
             }
-            let members: Vec<Candidate> = selected
-                .iter()
-                .filter(|it| it.tier == tier)
-                .copied()
-                .collect();
-            let room = members
-                .iter()
-                .map(Candidate::available)
-                .fold(0, i64::saturating_add);
+            let members: Vec<Candidate> = selected.iter().filter(|it| it.tier == tier).copied().collect();
+            let room = members.iter().map(Candidate::available).fold(0, i64::saturating_add);
             let target = left.min(room);
             if target <= 0 {
                 continue;
@@ -416,11 +335,7 @@ impl Try<'_> {
             .filter_map(|target| {
                 let slot = self.snapshot.slot(&target.name)?;
                 let candidate = candidates.iter().find(|candidate| candidate.slot == slot)?;
-                Some(Share {
-                    slot,
-                    rank: candidate.rank,
-                    replicas: i64::from(target.replicas),
-                })
+                Some(Share { slot, rank: candidate.rank, replicas: i64::from(target.replicas) })
             })
             .collect();
         Assignment {
@@ -465,10 +380,7 @@ impl Try<'_> {
         if self.options.empty_workload_propagation {
             for candidate in selected {
                 if !shares.iter().any(|share| share.slot == candidate.slot) {
-                    targets.push(TargetCluster {
-                        name: name(candidate.slot),
-                        ..TargetCluster::default()
-                    });
+                    targets.push(TargetCluster { name: name(candidate.slot), ..TargetCluster::default() });
                 }
             }
         }
@@ -479,9 +391,6 @@ impl Try<'_> {
 /// The trace of a decision that was made elsewhere or not at all.
 #[must_use]
 pub fn explain(snapshot: &Snapshot, input: &BindingInput, options: &Options) -> Trace {
-    let detailed = Options {
-        detailed_trace: true,
-        ..options.clone()
-    };
+    let detailed = Options { detailed_trace: true, ..options.clone() };
     schedule(snapshot, input, &detailed).trace
 }

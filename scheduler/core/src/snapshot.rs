@@ -92,7 +92,7 @@ pub(crate) struct Grade {
 /// One cluster's facts that are not worth a column.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    pub(crate) cluster: Cluster,
+    pub(crate) cluster: Arc<Cluster>,
     pub(crate) name: Arc<str>,
     pub(crate) free: Option<BTreeMap<String, Quantity>>,
     pub(crate) grades: Vec<Grade>,
@@ -174,12 +174,12 @@ impl Snapshot {
     /// Whether the cluster's deletion began.
     #[must_use]
     pub fn is_deleting(&self, name: &str) -> bool {
-        self.slot(name)
-            .is_some_and(|slot| self.deleting.contains(slot as usize))
+        self.slot(name).is_some_and(|slot| self.deleting.contains(slot as usize))
     }
 
     /// Takes in a new or changed cluster and tells what the change means.
-    pub fn upsert(&mut self, cluster: Cluster) -> ClusterChange {
+    pub fn upsert(&mut self, cluster: impl Into<Arc<Cluster>>) -> ClusterChange {
+        let cluster = cluster.into();
         let Some(slot) = self.slot(&cluster.metadata.name) else {
             self.version += 1;
             let slot = self.new_slot(&cluster.metadata.name);
@@ -190,10 +190,7 @@ impl Snapshot {
         let (before, after) = (&old.metadata, &cluster.metadata);
         let change = if after.deletion_timestamp.is_some() && before.deletion_timestamp.is_none() {
             ClusterChange::Deleting
-        } else if before.labels != after.labels
-            || before.generation != after.generation
-            || before.uid != after.uid
-        {
+        } else if before.labels != after.labels || before.generation != after.generation || before.uid != after.uid {
             ClusterChange::Identity
         } else if old.spec != cluster.spec || old.status != cluster.status {
             ClusterChange::Capacity
@@ -234,9 +231,7 @@ impl Snapshot {
     }
 
     pub(crate) fn facts(&self, slot: Slot) -> &Facts {
-        self.facts[slot as usize]
-            .as_ref()
-            .expect("slots that are handed out are filled")
+        self.facts[slot as usize].as_ref().expect("slots that are handed out are filled")
     }
 
     /// The place of a cluster in the order of names.
@@ -266,15 +261,9 @@ impl Snapshot {
             u32::try_from(self.facts.len() - 1).expect("there are fewer than 2^32 clusters")
         });
         Arc::make_mut(&mut self.slots).insert(name.clone(), slot);
-        let at = self
-            .by_name
-            .partition_point(|other| *self.facts(*other).name < *name);
-        self.facts[slot as usize] = Some(Arc::new(Facts {
-            cluster: Cluster::default(),
-            name,
-            free: None,
-            grades: Vec::new(),
-        }));
+        let at = self.by_name.partition_point(|other| *self.facts(*other).name < *name);
+        self.facts[slot as usize] =
+            Some(Arc::new(Facts { cluster: Arc::default(), name, free: None, grades: Vec::new() }));
         Arc::make_mut(&mut self.by_name).insert(at, slot);
         self.rank();
         slot
@@ -340,7 +329,7 @@ impl Snapshot {
     }
 
     /// Puts a cluster's values into the columns.
-    fn fill(&mut self, slot: Slot, cluster: Cluster) {
+    fn fill(&mut self, slot: Slot, cluster: Arc<Cluster>) {
         let at = slot as usize;
         set(&mut self.present, at);
         if cluster.metadata.deletion_timestamp.is_some() {
@@ -360,19 +349,12 @@ impl Snapshot {
             Arc::make_mut(&mut self.zones).insert(zone, at);
         }
         for taint in &spec.taints {
-            set(
-                Arc::make_mut(&mut self.taints)
-                    .entry(taint.clone())
-                    .or_default(),
-                at,
-            );
+            set(Arc::make_mut(&mut self.taints).entry(taint.clone()).or_default(), at);
         }
         if !cluster.status.api_enablements.is_empty() {
             let apis = Arc::make_mut(&mut self.apis);
             for enablement in &cluster.status.api_enablements {
-                let kinds = apis
-                    .entry_ref(enablement.group_version.as_str())
-                    .or_default();
+                let kinds = apis.entry_ref(enablement.group_version.as_str()).or_default();
                 for resource in &enablement.resources {
                     set(kinds.entry_ref(resource.kind.as_str()).or_default(), at);
                 }
@@ -398,13 +380,11 @@ impl Snapshot {
     }
 
     /// Puts a cluster's resources into their columns, replacing what was there, and remembers the cluster.
-    fn offer(&mut self, slot: Slot, cluster: Cluster) {
+    fn offer(&mut self, slot: Slot, cluster: Arc<Cluster>) {
         let at = slot as usize;
         self.withdraw(slot);
         let free = cluster.status.resource_summary.as_ref().map(free);
-        let pods = free.as_ref().map_or(MISSING, |free| {
-            free.get("pods").map_or(0, |pods| pods.value()).max(0)
-        });
+        let pods = free.as_ref().map_or(MISSING, |free| free.get("pods").map_or(0, |pods| pods.value()).max(0));
         if pods != MISSING {
             let column = Arc::make_mut(&mut self.pods);
             if column.len() <= at {
@@ -422,21 +402,11 @@ impl Snapshot {
             column.milli[at] = quantity.milli();
         }
         let grades = grades(&cluster);
-        if cluster
-            .status
-            .resource_summary
-            .as_ref()
-            .is_some_and(|summary| !summary.allocatable_modelings.is_empty())
-        {
+        if cluster.status.resource_summary.as_ref().is_some_and(|summary| !summary.allocatable_modelings.is_empty()) {
             set(&mut self.modeled, at);
         }
         let name = self.facts(slot).name.clone();
-        self.facts[at] = Some(Arc::new(Facts {
-            cluster,
-            name,
-            free,
-            grades,
-        }));
+        self.facts[at] = Some(Arc::new(Facts { cluster, name, free, grades }));
     }
 }
 
@@ -468,20 +438,9 @@ fn grades(cluster: &Cluster) -> Vec<Grade> {
     counts
         .into_iter()
         .filter_map(|modeling| {
-            let model = cluster
-                .spec
-                .resource_models
-                .iter()
-                .find(|model| model.grade == modeling.grade)?;
-            let capacity = model
-                .ranges
-                .iter()
-                .map(|range| (range.name.clone(), range.min))
-                .collect();
-            Some(Grade {
-                nodes: modeling.count.max(0),
-                capacity,
-            })
+            let model = cluster.spec.resource_models.iter().find(|model| model.grade == modeling.grade)?;
+            let capacity = model.ranges.iter().map(|range| (range.name.clone(), range.min)).collect();
+            Some(Grade { nodes: modeling.count.max(0), capacity })
         })
         .collect()
 }

@@ -19,23 +19,15 @@ pub(crate) fn select(
     match placement.spread {
         Spread::All => Ok(feasible.iter().collect()),
         Spread::Clusters(bounds) => by_cluster(feasible, bounds, needed),
-        Spread::Regions { regions, clusters } => {
-            region::by_region(feasible, placement, regions, clusters, trace)
-        }
+        Spread::Regions { regions, clusters } => region::by_region(feasible, placement, regions, clusters, trace),
         Spread::Unsupported => Err("just support cluster and region spread constraint".to_owned()),
     }
 }
 
-fn by_cluster(
-    feasible: &Feasible<'_>,
-    bounds: Bounds,
-    needed: Option<i64>,
-) -> Result<Vec<Candidate>, String> {
+fn by_cluster(feasible: &Feasible<'_>, bounds: Bounds, needed: Option<i64>) -> Result<Vec<Candidate>, String> {
     let total = feasible.len();
     if (total as i64) < bounds.min {
-        return Err(
-            "the number of feasible clusters is less than spreadConstraint.MinGroups".to_owned(),
-        );
+        return Err("the number of feasible clusters is less than spreadConstraint.MinGroups".to_owned());
     }
     let count = usize::try_from(bounds.max.max(0)).map_or(total, |max| max.min(total));
     let mut chosen: Vec<Candidate> = feasible.iter().take(count).collect();
@@ -47,18 +39,13 @@ fn by_cluster(
         exchange(&mut chosen, &mut rest, needed);
     }
     if chosen.is_empty() || room(&chosen) < needed {
-        return Err(format!(
-            "no enough resource when selecting {count} clusters"
-        ));
+        return Err(format!("no enough resource when selecting {count} clusters"));
     }
     Ok(chosen)
 }
 
 fn room(candidates: &[Candidate]) -> i64 {
-    candidates
-        .iter()
-        .map(Candidate::available)
-        .fold(0, i64::saturating_add)
+    candidates.iter().map(Candidate::available).fold(0, i64::saturating_add)
 }
 
 /// Exchanges the least preferred clusters for the roomiest of the rest until there is room enough.

@@ -27,13 +27,7 @@ pub fn concerns(binding: &Binding, options: &Options) -> bool {
     };
     name == options.scheduler_name
         && !binding.is_suspended()
-        && OWNER_LABELS.iter().any(|label| {
-            binding
-                .metadata
-                .labels
-                .get(*label)
-                .is_some_and(|id| !id.is_empty())
-        })
+        && OWNER_LABELS.iter().any(|label| binding.metadata.labels.get(*label).is_some_and(|id| !id.is_empty()))
 }
 
 /// Why the binding is or is not to be scheduled.
@@ -51,12 +45,7 @@ pub(crate) fn trigger(
         Trigger::Rescheduled
     } else if !binding.spec.is_workload() || placement.is_duplicated() {
         Trigger::Always
-    } else if binding
-        .spec
-        .clusters
-        .iter()
-        .any(|target| snapshot.is_deleting(&target.name))
-    {
+    } else if binding.spec.clusters.iter().any(|target| snapshot.is_deleting(&target.name)) {
         Trigger::ClusterDeleted
     } else {
         Trigger::UpToDate
@@ -86,12 +75,7 @@ fn placement_changed(binding: &Binding, placement: &CompiledPlacement) -> bool {
         return true;
     }
     let observed = &binding.status.observed_affinity_name;
-    let term = |of: &Placement| {
-        of.cluster_affinities
-            .iter()
-            .find(|term| term.affinity_name == *observed)
-            .cloned()
-    };
+    let term = |of: &Placement| of.cluster_affinities.iter().find(|term| term.affinity_name == *observed).cloned();
     match (term(wanted), term(&applied)) {
         (Some(wanted), Some(applied)) if !observed.is_empty() => wanted != applied,
         _ => true,
@@ -103,23 +87,13 @@ fn replicas_changed(binding: &Binding, placement: &CompiledPlacement, options: &
     let Some(how) = &placement.source.replica_scheduling else {
         return false;
     };
-    if options.gates.multiple_pod_templates_scheduling
-        && !spec.components.is_empty()
-        && spec.clusters.is_empty()
-    {
+    if options.gates.multiple_pod_templates_scheduling && !spec.components.is_empty() && spec.clusters.is_empty() {
         return true;
     }
     match how.replica_scheduling_type.as_str() {
-        "Duplicated" => spec
-            .clusters
-            .iter()
-            .any(|target| target.replicas != spec.replicas),
+        "Duplicated" => spec.clusters.iter().any(|target| target.replicas != spec.replicas),
         "Divided" => {
-            spec.clusters
-                .iter()
-                .map(|target| i64::from(target.replicas))
-                .sum::<i64>()
-                != i64::from(spec.replicas)
+            spec.clusters.iter().map(|target| i64::from(target.replicas)).sum::<i64>() != i64::from(spec.replicas)
         }
         _ => false,
     }
@@ -127,10 +101,7 @@ fn replicas_changed(binding: &Binding, placement: &CompiledPlacement, options: &
 
 /// Whether a complete new decision was asked for after the last one was made.
 pub(crate) fn reschedule_required(binding: &Binding) -> bool {
-    match (
-        &binding.spec.reschedule_triggered_at,
-        &binding.status.last_scheduled_time,
-    ) {
+    match (&binding.spec.reschedule_triggered_at, &binding.status.last_scheduled_time) {
         (Some(asked), Some(last)) => asked.0 > last.0,
         _ => false,
     }
@@ -138,26 +109,16 @@ pub(crate) fn reschedule_required(binding: &Binding) -> bool {
 
 /// Whether a binding is queued when this cluster changes: call it with the cluster as it was and as it is.
 #[must_use]
-pub fn cluster_change_concerns(
-    binding: &Binding,
-    placement: &Placement,
-    cluster: &Cluster,
-) -> bool {
+pub fn cluster_change_concerns(binding: &Binding, placement: &Placement, cluster: &Cluster) -> bool {
     if placement.cluster_affinities.is_empty() {
-        return placement
-            .cluster_affinity
-            .as_ref()
-            .is_none_or(|affinity| selects(affinity, cluster));
+        return placement.cluster_affinity.as_ref().is_none_or(|affinity| selects(affinity, cluster));
     }
     if binding.status.scheduler_observed_generation != binding.metadata.generation {
         return true;
     }
     let observed = &binding.status.observed_affinity_name;
     let terms = &placement.cluster_affinities;
-    let term = terms
-        .iter()
-        .find(|term| term.affinity_name == *observed)
-        .unwrap_or(&terms[0]);
+    let term = terms.iter().find(|term| term.affinity_name == *observed).unwrap_or(&terms[0]);
     selects(&term.affinity, cluster)
 }
 

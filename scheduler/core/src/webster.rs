@@ -21,14 +21,8 @@ impl TieBreak {
     #[must_use]
     pub fn of_uid(uid: &str) -> Self {
         // FNV-1a with 32 bits.
-        let hash = uid.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
-        if uid.is_empty() || hash.is_multiple_of(2) {
-            Self::Ascending
-        } else {
-            Self::Descending
-        }
+        let hash = uid.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        if uid.is_empty() || hash.is_multiple_of(2) { Self::Ascending } else { Self::Descending }
     }
 }
 
@@ -53,16 +47,13 @@ struct Claim<N> {
 
 impl<N: Ord> Ord for Claim<N> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.quotient
-            .total_cmp(&other.quotient)
-            .then_with(|| other.seats.cmp(&self.seats))
-            .then_with(|| {
-                let by_name = other.name.cmp(&self.name);
-                match self.tie {
-                    TieBreak::Ascending => by_name,
-                    TieBreak::Descending => by_name.reverse(),
-                }
-            })
+        self.quotient.total_cmp(&other.quotient).then_with(|| other.seats.cmp(&self.seats)).then_with(|| {
+            let by_name = other.name.cmp(&self.name);
+            match self.tie {
+                TieBreak::Ascending => by_name,
+                TieBreak::Descending => by_name.reverse(),
+            }
+        })
     }
 }
 
@@ -80,10 +71,7 @@ impl<N: Ord> PartialEq for Claim<N> {
 
 impl<N: Ord> Eq for Claim<N> {}
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "quotients are compared in f64, as upstream does"
-)]
+#[expect(clippy::cast_precision_loss, reason = "quotients are compared in f64, as upstream does")]
 fn quotient(votes: i64, seats: i64) -> f64 {
     votes as f64 / (2 * seats + 1) as f64
 }
@@ -93,10 +81,7 @@ fn quotient(votes: i64, seats: i64) -> f64 {
 /// Nobody gets anything when all votes are zero.
 pub fn allocate<N: Ord + Copy>(seats: i64, parties: &mut [Party<N>], tie: TieBreak) {
     parties.sort_by_key(|party| party.name);
-    let total: i128 = parties
-        .iter()
-        .map(|party| i128::from(party.votes.max(0)))
-        .sum();
+    let total: i128 = parties.iter().map(|party| i128::from(party.votes.max(0))).sum();
     if total == 0 || seats <= 0 {
         return;
     }
@@ -170,15 +155,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn run(seats: i64, votes: &[i64], tie: TieBreak) -> Vec<i64> {
-        let mut parties: Vec<_> = votes
-            .iter()
-            .enumerate()
-            .map(|(name, votes)| Party {
-                name,
-                votes: *votes,
-                seats: 0,
-            })
-            .collect();
+        let mut parties: Vec<_> =
+            votes.iter().enumerate().map(|(name, votes)| Party { name, votes: *votes, seats: 0 }).collect();
         allocate(seats, &mut parties, tie);
         parties.iter().map(|party| party.seats).collect()
     }
@@ -192,14 +170,10 @@ mod tests {
         for _ in 0..seats {
             let mut best = 0;
             for at in 1..votes.len() {
-                let (a, b) = (
-                    quotient(votes[at], got[at]),
-                    quotient(votes[best], got[best]),
-                );
+                let (a, b) = (quotient(votes[at], got[at]), quotient(votes[best], got[best]));
                 let wins = a > b
                     || (a - b).abs() == 0.0
-                        && (got[at] < got[best]
-                            || got[at] == got[best] && tie == TieBreak::Descending);
+                        && (got[at] < got[best] || got[at] == got[best] && tie == TieBreak::Descending);
                 if wins {
                     best = at;
                 }
@@ -211,14 +185,8 @@ mod tests {
 
     #[test]
     fn ties_follow_the_uid() {
-        assert_eq!(
-            run(7, &[10, 10, 10, 10, 10], TieBreak::Ascending),
-            [2, 2, 1, 1, 1]
-        );
-        assert_eq!(
-            run(7, &[10, 10, 10, 10, 10], TieBreak::Descending),
-            [1, 1, 1, 2, 2]
-        );
+        assert_eq!(run(7, &[10, 10, 10, 10, 10], TieBreak::Ascending), [2, 2, 1, 1, 1]);
+        assert_eq!(run(7, &[10, 10, 10, 10, 10], TieBreak::Descending), [1, 1, 1, 2, 2]);
         assert_eq!(run(5, &[0, 0], TieBreak::Ascending), [0, 0]);
         assert_eq!(TieBreak::of_uid(""), TieBreak::Ascending);
     }

@@ -12,14 +12,8 @@ use karmada_scheduler_core::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn cluster(
-    (index, (cpu, pods, region, gold, tainted)): (usize, (i64, i64, u8, bool, bool)),
-) -> Cluster {
-    let taints = if tainted {
-        json!([{"key": "t", "effect": "NoSchedule"}])
-    } else {
-        json!([])
-    };
+fn cluster((index, (cpu, pods, region, gold, tainted)): (usize, (i64, i64, u8, bool, bool))) -> Cluster {
+    let taints = if tainted { json!([{"key": "t", "effect": "NoSchedule"}]) } else { json!([]) };
     let value = json!({
         "metadata": {"name": format!("c{index:03}"), "generation": 1,
             "labels": {"tier": if gold { "gold" } else { "iron" }}},
@@ -33,36 +27,21 @@ fn cluster(
 }
 
 fn clusters() -> impl Strategy<Value = Vec<Cluster>> {
-    prop::collection::vec(
-        (
-            0_i64..60,
-            0_i64..80,
-            0_u8..4,
-            any::<bool>(),
-            prop::bool::weighted(0.1),
-        ),
-        0..40,
-    )
-    .prop_map(|all| all.into_iter().enumerate().map(cluster).collect())
+    prop::collection::vec((0_i64..60, 0_i64..80, 0_u8..4, any::<bool>(), prop::bool::weighted(0.1)), 0..40)
+        .prop_map(|all| all.into_iter().enumerate().map(cluster).collect())
 }
 
 fn division() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(json!({"replicaSchedulingType": "Duplicated"})),
-        Just(
-            json!({"replicaSchedulingType": "Divided", "replicaDivisionPreference": "Aggregated"})
-        ),
+        Just(json!({"replicaSchedulingType": "Divided", "replicaDivisionPreference": "Aggregated"})),
         Just(json!({"replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted"})),
-        Just(
-            json!({"replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
-            "weightPreference": {"dynamicWeight": "AvailableReplicas"}})
-        ),
-        Just(
-            json!({"replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
+        Just(json!({"replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
+            "weightPreference": {"dynamicWeight": "AvailableReplicas"}})),
+        Just(json!({"replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
             "weightPreference": {"staticWeightList": [
                 {"targetCluster": {"labelSelector": {"matchLabels": {"tier": "gold"}}}, "weight": 3},
-                {"targetCluster": {}, "weight": 1}]}})
-        ),
+                {"targetCluster": {}, "weight": 1}]}})),
     ]
 }
 
@@ -118,10 +97,7 @@ fn after(binding: &Binding, decision: &Decision) -> Binding {
     let mut binding = binding.clone();
     binding.spec.clusters.clone_from(&decision.clusters);
     if let Some(applied) = &decision.spec.applied_placement {
-        binding
-            .metadata
-            .annotations
-            .insert(Binding::APPLIED_PLACEMENT.to_owned(), applied.clone());
+        binding.metadata.annotations.insert(Binding::APPLIED_PLACEMENT.to_owned(), applied.clone());
     }
     if let Some(name) = &decision.status.affinity_name {
         binding.status.observed_affinity_name.clone_from(name);

@@ -155,10 +155,7 @@ pub struct TargetCluster {
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_default")]
     pub replicas: i32,
     /// The pods of each component that it gets.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub components: Vec<ComponentReplicas>,
 }
 
@@ -220,10 +217,7 @@ pub struct BindingStatus {
     #[serde(deserialize_with = "null_is_default")]
     pub scheduler_observed_generation: i64,
     /// The affinity term in use.
-    #[serde(
-        rename = "schedulerObservingAffinityName",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(rename = "schedulerObservingAffinityName", deserialize_with = "null_is_default")]
     pub observed_affinity_name: String,
     /// When a decision was last made.
     pub last_scheduled_time: Option<Time>,
@@ -235,8 +229,8 @@ pub struct BindingStatus {
     pub aggregated_status: Vec<AggregatedStatus>,
 }
 
-/// A condition.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// A condition. It is read whole, since a list of conditions can only be written whole.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
     /// Its name.
@@ -250,6 +244,11 @@ pub struct Condition {
     /// The explanation.
     #[serde(deserialize_with = "null_is_default")]
     pub message: String,
+    /// When the status last changed.
+    pub last_transition_time: Option<Time>,
+    /// The generation that it speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
 }
 
 /// A cluster's health of the workload.
@@ -302,39 +301,25 @@ impl Binding {
     /// The placement with which the last decision was made.
     #[must_use]
     pub fn applied_placement(&self) -> Option<&str> {
-        self.metadata
-            .annotations
-            .get(Self::APPLIED_PLACEMENT)
-            .map(String::as_str)
-            .filter(|text| !text.is_empty())
+        self.metadata.annotations.get(Self::APPLIED_PLACEMENT).map(String::as_str).filter(|text| !text.is_empty())
     }
 
     /// Place in the queue.
     #[must_use]
     pub fn priority(&self) -> i32 {
-        self.spec
-            .schedule_priority
-            .as_ref()
-            .map_or(0, |it| it.priority)
+        self.spec.schedule_priority.as_ref().map_or(0, |it| it.priority)
     }
 
     /// The condition with that name.
     #[must_use]
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
-        self.status
-            .conditions
-            .iter()
-            .find(|condition| condition.kind == kind)
+        self.status.conditions.iter().find(|condition| condition.kind == kind)
     }
 
     /// Whether scheduling is on hold.
     #[must_use]
     pub fn is_suspended(&self) -> bool {
-        self.spec
-            .suspension
-            .as_ref()
-            .and_then(|it| it.scheduling)
-            .unwrap_or(false)
+        self.spec.suspension.as_ref().and_then(|it| it.scheduling).unwrap_or(false)
     }
 }
 
@@ -348,9 +333,6 @@ impl BindingSpec {
     /// The replicas that a cluster has been given.
     #[must_use]
     pub fn replicas_on(&self, cluster: &str) -> i32 {
-        self.clusters
-            .iter()
-            .find(|target| target.name == cluster)
-            .map_or(0, |target| target.replicas)
+        self.clusters.iter().find(|target| target.name == cluster).map_or(0, |target| target.replicas)
     }
 }

@@ -9,18 +9,16 @@ mod cluster;
 mod placement;
 
 pub use binding::{
-    AffinityGroups, AggregatedStatus, Binding, BindingSpec, BindingStatus, Component,
-    ComponentReplicas, Condition, EvictionTask, Meta, Requirements, SchedulePriority, Scope,
-    Suspension, TargetCluster, TemplateReference,
+    AffinityGroups, AggregatedStatus, Binding, BindingSpec, BindingStatus, Component, ComponentReplicas, Condition,
+    EvictionTask, Meta, Requirements, SchedulePriority, Scope, Suspension, TargetCluster, TemplateReference,
 };
 pub use cluster::{
-    ApiEnablement, ApiResource, Cluster, ClusterSpec, ClusterStatus, Modeling, ResourceModel,
-    ResourceRange, ResourceSummary, Taint,
+    ApiEnablement, ApiResource, Cluster, ClusterSpec, ClusterStatus, Modeling, ResourceModel, ResourceRange,
+    ResourceSummary, Taint,
 };
 pub use placement::{
-    ClusterAffinity, ClusterAffinityTerm, FieldSelector, LabelSelector, OverflowAffinity,
-    Placement, ReplicaScheduling, Requirement, SpreadConstraint, StaticWeight, Toleration,
-    WeightPreference, WorkloadAffinity, WorkloadAffinityTerm,
+    ClusterAffinity, ClusterAffinityTerm, FieldSelector, LabelSelector, OverflowAffinity, Placement, ReplicaScheduling,
+    Requirement, SpreadConstraint, StaticWeight, Toleration, WeightPreference, WorkloadAffinity, WorkloadAffinityTerm,
 };
 
 use serde::{Deserialize, Deserializer};

@@ -18,22 +18,13 @@ pub struct Placement {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_affinity: Option<ClusterAffinity>,
     /// Groups of clusters, tried in order.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub cluster_affinities: Vec<ClusterAffinityTerm>,
     /// Taints that do no harm.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub cluster_tolerations: Vec<Toleration>,
     /// How many clusters and regions to use.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub spread_constraints: Vec<SpreadConstraint>,
     /// How replicas are divided; none means duplicated.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,16 +45,10 @@ pub struct ClusterAffinity {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field_selector: Option<FieldSelector>,
     /// The names to choose from; empty means any.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub cluster_names: Vec<String>,
     /// Names that are out in any case.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub exclude: Vec<String>,
 }
 
@@ -78,10 +63,7 @@ pub struct ClusterAffinityTerm {
     #[serde(flatten)]
     pub affinity: ClusterAffinity,
     /// Where replicas go that the group has no room for, in order.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub overflow_affinities: Vec<OverflowAffinity>,
 }
 
@@ -102,16 +84,10 @@ pub struct OverflowAffinity {
 #[serde(rename_all = "camelCase", default)]
 pub struct LabelSelector {
     /// Labels that must have exactly these values.
-    #[serde(
-        skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_default")]
     pub match_labels: BTreeMap<String, String>,
     /// Further requirements.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub match_expressions: Vec<Requirement>,
 }
 
@@ -120,10 +96,7 @@ pub struct LabelSelector {
 #[serde(rename_all = "camelCase", default)]
 pub struct FieldSelector {
     /// The requirements.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub match_expressions: Vec<Requirement>,
 }
 
@@ -138,10 +111,7 @@ pub struct Requirement {
     #[serde(deserialize_with = "null_is_default")]
     pub operator: String,
     /// The operator's values.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub values: Vec<String>,
 }
 
@@ -150,28 +120,16 @@ pub struct Requirement {
 #[serde(rename_all = "camelCase", default)]
 pub struct Toleration {
     /// The taint's key; empty with `Exists` means any.
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
     pub key: String,
     /// `Exists` or `Equal`; empty means `Equal`.
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
     pub operator: String,
     /// The taint's value.
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
     pub value: String,
     /// The taint's effect; empty means any.
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
     pub effect: String,
     /// How long a `NoExecute` taint is tolerated; the scheduler does not look at it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,16 +141,10 @@ pub struct Toleration {
 #[serde(rename_all = "camelCase", default)]
 pub struct SpreadConstraint {
     /// `cluster`, `region`, `zone` or `provider`.
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
     pub spread_by_field: String,
     /// A label that forms the groups; accepted and not acted upon.
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
     pub spread_by_label: String,
     /// At most so many.
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_default")]
@@ -207,16 +159,10 @@ pub struct SpreadConstraint {
 #[serde(rename_all = "camelCase", default)]
 pub struct ReplicaScheduling {
     /// `Duplicated` or `Divided`.
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
     pub replica_scheduling_type: String,
     /// `Aggregated` or `Weighted`, when divided.
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
     pub replica_division_preference: String,
     /// The weights, when weighted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -228,16 +174,10 @@ pub struct ReplicaScheduling {
 #[serde(rename_all = "camelCase", default)]
 pub struct WeightPreference {
     /// Fixed weights.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub static_weight_list: Vec<StaticWeight>,
     /// `AvailableReplicas`, or empty for fixed weights.
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
     pub dynamic_weight: String,
 }
 
@@ -304,9 +244,7 @@ impl Placement {
     /// Whether every cluster gets all replicas.
     #[must_use]
     pub fn is_duplicated(&self) -> bool {
-        self.replica_scheduling
-            .as_ref()
-            .is_none_or(|how| how.replica_scheduling_type == "Duplicated")
+        self.replica_scheduling.as_ref().is_none_or(|how| how.replica_scheduling_type == "Duplicated")
     }
 }
 
