@@ -2,7 +2,8 @@
 //!
 //! The first one, a merge patch of annotation and clusters, is conditional on the version of the binding that was
 //! decided about. If only something else has changed since (a status), it is repeated against the new version; if the
-//! spec has changed, the decision is void and the binding is decided about again. The second one patches the status.
+//! spec has changed, the decision is void and the binding is decided about again. The second one patches the status; if
+//! it cannot be written now it is owed, and written with the next decision about the binding.
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use karmada_runtime::{
@@ -22,6 +23,8 @@ use serde_json::{Map, Value, json};
 pub(crate) enum Written {
     /// It is written.
     Done,
+    /// The spec is written, the status is not: it has to follow.
+    StatusOwed,
     /// The binding has changed meanwhile: decide again.
     Overtaken,
     /// The binding is gone, or its namespace is going.
@@ -37,6 +40,7 @@ impl Written {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "written",
+            Self::StatusOwed => "status_owed",
             Self::Overtaken => "overtaken",
             Self::Gone => "gone",
             Self::QuotaExceeded => "quota_exceeded",
@@ -74,7 +78,15 @@ impl Commit<'_> {
         if self.decision.status.is_empty() {
             return Ok(Written::Done);
         }
-        self.write_status(fresh, None, seen).await
+        let owes = fresh.is_some() || !self.decision.attempted();
+        match self.write_status(fresh, None, seen).await {
+            Ok(Written::Overtaken) if owes => Ok(Written::StatusOwed),
+            Err(error) if owes && !error.is_not_found() => {
+                tracing::warn!(binding = %self.key, error = chain(&error), "write a status");
+                Ok(Written::StatusOwed)
+            }
+            other => other,
+        }
     }
 
     async fn write_spec(&self, seen: &mut (impl FnMut(&Value) + Send)) -> Result<Result<Binding, Written>, Error> {
@@ -168,9 +180,9 @@ impl Commit<'_> {
             }
             return Written::QuotaExceeded;
         }
-        let terminating = status.and_then(|status| status.details.as_ref()).is_some_and(|details| {
-            details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
-        });
+        let terminating = status
+            .and_then(|status| status.details.as_ref())
+            .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
         if terminating {
             return Written::Gone;
         }

@@ -13,8 +13,8 @@ use karmada_runtime::{
 };
 use karmada_scheduler_core::{
     BindingInput, Decision, Options, Snapshot,
-    decision::{QueueAction, Reason},
-    model::{Binding, Scope},
+    decision::{QueueAction, Reason, SpecChange, StatusChange, Trigger},
+    model::{Binding, Scope, TargetCluster},
     schedule_batch,
 };
 use tokio::{
@@ -99,6 +99,31 @@ fn clock() -> Duration {
     START.get_or_init(std::time::Instant::now).elapsed()
 }
 
+/// Leaves a scheduled binding alone when only the order of its clusters would change.
+///
+/// The order in which clusters of a duplicated workload are selected follows their free room, so it changes all the time
+/// and means nothing. Upstream writes it whenever it happens to look at the binding, for example after each restart.
+fn drop_reordering(binding: &Binding, decision: &mut Decision) {
+    let sorted = |clusters: &[TargetCluster]| {
+        let mut clusters = clusters.to_vec();
+        clusters.sort_by(|a, b| a.name.cmp(&b.name));
+        clusters
+    };
+    let settled = decision.trigger == Trigger::Always
+        && decision.status.condition.is_none()
+        && decision.spec.applied_placement.is_none()
+        && binding.status.scheduler_observed_generation == binding.metadata.generation;
+    if settled
+        && let Some(clusters) = &decision.spec.clusters
+        && sorted(clusters) == sorted(&binding.spec.clusters)
+    {
+        decision.spec = SpecChange::default();
+        decision.status = StatusChange::default();
+        decision.events.clear();
+        decision.clusters.clone_from(&binding.spec.clusters);
+    }
+}
+
 struct Driver {
     patcher: Patcher,
     recorder: Recorder,
@@ -156,10 +181,12 @@ impl Driver {
         let decided = self.decide(snapshot, inputs).await;
         let mut permit = Some(permit);
         for ((key, input), decision) in jobs.into_iter().zip(decided) {
-            let Some(decision) = decision else {
+            let Some(mut decision) = decision else {
                 self.world.done(&key, QueueAction::Backoff);
                 continue;
             };
+            drop_reordering(&input.binding, &mut decision);
+            self.world.settle_debt(&key, &mut decision);
             if decision.verdict.as_ref().is_some_and(|verdict| verdict.reason == Reason::Success) {
                 self.world.remember(&input, &decision);
             }
@@ -229,6 +256,12 @@ impl Driver {
                 metrics::attempted(decision, true, begun.elapsed());
                 self.tell(binding, decision);
                 self.world.done(key, decision.queue);
+            }
+            Written::StatusOwed => {
+                metrics::attempted(decision, true, begun.elapsed());
+                self.tell(binding, decision);
+                self.world.owe(key, decision.status.clone());
+                self.world.done(key, QueueAction::Backoff);
             }
             Written::Overtaken => self.world.again(key, binding.priority()),
             Written::Gone => self.world.done(key, QueueAction::Forget),

@@ -60,15 +60,10 @@ static INCOMING: LazyLock<IntCounterVec> = LazyLock::new(|| {
         &["event"],
     )
 });
-static PENDING: LazyLock<IntGaugeVec> = LazyLock::new(|| {
-    gauge("scheduler_pending_bindings", "Number of pending bindings, by the queue type.", &["queue"])
-});
+static PENDING: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("scheduler_pending_bindings", "Number of pending bindings, by the queue type.", &["queue"]));
 static WRITES: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    counter(
-        "karmada_scheduler_commits_total",
-        "Number of decisions by what became of writing them",
-        &["result"],
-    )
+    counter("karmada_scheduler_commits_total", "Number of decisions by what became of writing them", &["result"])
 });
 
 /// Makes the metrics appear before anything has happened.

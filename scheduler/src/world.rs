@@ -3,12 +3,16 @@
 //! Informers call in with every change; here it is turned into the snapshot, the queue and the groups. Everything is
 //! under one short lock that is never held across an await.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use karmada_runtime::{Change, Informer, InformerSpec, ObjectKey, Resource};
 use karmada_scheduler_core::{
-    BindingInput, ClusterChange, CompiledPlacement, Options, PlacementCache, Snapshot,
-    decision::QueueAction,
+    BindingInput, ClusterChange, CompiledPlacement, Decision, Options, PlacementCache, Snapshot,
+    decision::{QueueAction, StatusChange, Trigger},
     model::{Binding, Cluster},
     queue::{Depths, Queue},
     trigger::{cluster_change_concerns, concerns},
@@ -69,6 +73,8 @@ struct State {
     changed: Vec<Arc<Cluster>>,
     /// Bindings that are being decided about; what is watched of them is older than what was decided.
     working: HashSet<ObjectKey>,
+    /// Statuses of decisions whose first half is written.
+    owed: HashMap<ObjectKey, StatusChange>,
 }
 
 /// What is watched and queued.
@@ -102,6 +108,7 @@ impl World {
                 queue: Queue::new(options.gates.priority_based_scheduling),
                 changed: Vec::new(),
                 working: HashSet::new(),
+                owed: HashMap::new(),
             }),
             wake: Notify::new(),
             epoch: Instant::now(),
@@ -165,9 +172,29 @@ impl World {
     }
 
     /// Makes a decision visible to later ones.
-    pub(crate) fn remember(&self, input: &BindingInput, decision: &karmada_scheduler_core::Decision) {
+    pub(crate) fn remember(&self, input: &BindingInput, decision: &Decision) {
         let now = self.now();
         karmada_scheduler_core::remember(&mut self.state.lock().snapshot, input, decision, &self.options, now);
+    }
+
+    /// Remembers that a status is still to be written.
+    pub(crate) fn owe(&self, key: &ObjectKey, status: StatusChange) {
+        self.state.lock().owed.insert(key.clone(), status);
+    }
+
+    /// Lets a decision that has nothing new to say carry the status that an earlier one owes.
+    pub(crate) fn settle_debt(&self, key: &ObjectKey, decision: &mut Decision) {
+        let mut state = self.state.lock();
+        if state.owed.is_empty() {
+            return;
+        }
+        if let Some(owed) = state.owed.remove(key)
+            && decision.trigger == Trigger::UpToDate
+        {
+            decision.status = owed;
+            // Should it fail again, it is owed again.
+            decision.queue = QueueAction::Forget;
+        }
     }
 
     /// Ends the work on a binding.
@@ -196,6 +223,7 @@ impl World {
         }
         let Some(new) = change.new else {
             state.queue.remove(key);
+            state.owed.remove(key);
             return;
         };
         if new.placement.is_none() || !concerns(&new.binding, &self.options) {
@@ -267,7 +295,7 @@ impl World {
         if changed.is_empty() {
             return;
         }
-        let mut known = hashbrown::HashMap::<(usize, String), bool>::new();
+        let mut known = HashMap::<(usize, String), bool>::new();
         let mut concerned = Vec::new();
         for informer in [&self.namespaced, &self.unnamespaced] {
             for (key, entry) in informer.list() {
