@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use karmada_api::cluster::Cluster;
 use karmada_api::features::FeatureGates;
-use karmada_api::policy::{ClusterOverridePolicy, ClusterPropagationPolicy, OverridePolicy, PropagationPolicy};
+use karmada_api::labels;
+use karmada_api::policy::{self, ClusterPropagationPolicy, PropagationPolicy};
 use karmada_api::work::v1alpha1::Work;
 use karmada_api::work::v1alpha2::{ClusterResourceBinding, ResourceBinding};
 use karmada_fleet::Fleet;
 use karmada_interpreter::Interpreter;
+use karmada_propagation::overrides::{OverrideIndex, OverridePolicy};
 use karmada_propagation::policy::{PolicyIndex, WaitingTemplates};
 use karmada_runtime::events::Recorder;
 use karmada_runtime::queue::Backoff;
@@ -95,13 +97,14 @@ pub struct Context {
     /// All OverridePolicies.
     pub override_policies: Arc<Informer<OverridePolicy>>,
     /// All ClusterOverridePolicies.
-    pub cluster_override_policies: Arc<Informer<ClusterOverridePolicy>>,
+    pub cluster_override_policies: Arc<Informer<OverridePolicy>>,
     /// All Namespaces of the control plane.
     pub namespaces: Arc<Informer<Value>>,
     /// All templates.
     pub templates: Arc<Templates>,
     pub(crate) policy_index: RwLock<PolicyIndex<PropagationPolicy>>,
     pub(crate) cluster_policy_index: RwLock<PolicyIndex<ClusterPropagationPolicy>>,
+    pub(crate) override_index: RwLock<OverrideIndex>,
     pub(crate) waiting: Mutex<WaitingTemplates>,
     /// Why a template is queued: true if only Karmada has changed it since it was last looked at.
     pub(crate) changed_by_karmada: Mutex<HashMap<TemplateKey, bool>>,
@@ -137,12 +140,13 @@ impl Context {
             cluster_bindings: Informer::typed(client.clone()),
             policies: Informer::typed(client.clone()),
             cluster_policies: Informer::typed(client.clone()),
-            override_policies: Informer::typed(client.clone()),
-            cluster_override_policies: Informer::typed(client.clone()),
+            override_policies: override_informer(&client, Resource::of::<policy::OverridePolicy>()),
+            cluster_override_policies: override_informer(&client, Resource::of::<policy::ClusterOverridePolicy>()),
             namespaces: Informer::values(client, InformerSpec::all(namespace)),
             templates,
             policy_index: RwLock::default(),
             cluster_policy_index: RwLock::default(),
+            override_index: RwLock::default(),
             waiting: Mutex::default(),
             changed_by_karmada: Mutex::default(),
             queues: Queues {
@@ -165,6 +169,8 @@ impl Context {
             fleet,
             options,
         });
+        index_bindings(&ctx.bindings);
+        index_bindings(&ctx.cluster_bindings);
         index_works::<ResourceBinding>(&ctx.works);
         index_works::<ClusterResourceBinding>(&ctx.works);
         ctx
@@ -235,6 +241,30 @@ impl Context {
         Ok(self.control.get(&resource, &reference.namespace, &reference.name).await?.map(Arc::new))
     }
 }
+
+fn override_informer(client: &kube::Client, resource: Resource) -> Arc<Informer<OverridePolicy>> {
+    Informer::new(client.clone(), InformerSpec::all(resource), |text| {
+        OverridePolicy::from_value(&serde_json::from_str(text)?)
+    })
+}
+
+fn index_bindings<B: Binding>(bindings: &Informer<B>) {
+    bindings.add_index(BY_POLICY, |_, binding| {
+        let labels = binding.meta().labels.as_ref();
+        [labels::PROPAGATION_POLICY_PERMANENT_ID, labels::CLUSTER_PROPAGATION_POLICY_PERMANENT_ID]
+            .into_iter()
+            .filter_map(|key| labels.and_then(|l| l.get(key)).cloned())
+            .collect()
+    });
+    bindings.add_index(BY_CLUSTER, |_, binding| {
+        karmada_propagation::work::expected_clusters(binding.spec()).into_iter().collect()
+    });
+}
+
+/// The index of bindings by the permanent id of their policy.
+pub(crate) const BY_POLICY: &str = "policy";
+/// The index of bindings by the clusters in which their Works may stand.
+pub(crate) const BY_CLUSTER: &str = "cluster";
 
 fn index_works<B: Binding>(works: &Informer<Work>) {
     works.add_index(B::WORK_INDEX, |_, work: &Work| {

@@ -14,8 +14,6 @@ use crate::context::Context;
 
 /// A kind of binding with its caches and queues.
 pub trait Binding: BindingKind + kube::Resource<DynamicType = (), Scope: ScopeInfo> {
-    /// The kind as events and messages name it.
-    const KIND: &'static str;
     /// The cache of all bindings of the kind.
     fn informer(ctx: &Context) -> &Arc<Informer<Self>>;
     /// Bindings whose Works must be looked at.
@@ -27,7 +25,6 @@ pub trait Binding: BindingKind + kube::Resource<DynamicType = (), Scope: ScopeIn
 }
 
 impl Binding for ResourceBinding {
-    const KIND: &'static str = "ResourceBinding";
     const WORK_INDEX: &'static str = "resource-binding";
     fn informer(ctx: &Context) -> &Arc<Informer<Self>> {
         &ctx.bindings
@@ -41,7 +38,6 @@ impl Binding for ResourceBinding {
 }
 
 impl Binding for ClusterResourceBinding {
-    const KIND: &'static str = "ClusterResourceBinding";
     const WORK_INDEX: &'static str = "cluster-resource-binding";
     fn informer(ctx: &Context) -> &Arc<Informer<Self>> {
         &ctx.cluster_bindings

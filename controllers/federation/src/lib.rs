@@ -12,7 +12,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests"))]
 
 pub mod binding;
-pub mod binding_status;
+
 pub mod context;
 pub mod detector;
 mod error;

@@ -76,7 +76,11 @@ impl Skipped {
                 [group] => skipped.groups.push((*group).to_owned()),
                 [group, version] => skipped.versions.push(((*group).to_owned(), (*version).to_owned())),
                 [group, version, kinds] => skipped.add_kinds(group, version, kinds),
-                _ => return Err(format!("failed to parse {part:?}: want group, group/version or group/version/kind,kind")),
+                _ => {
+                    return Err(format!(
+                        "failed to parse {part:?}: want group, group/version or group/version/kind,kind"
+                    ));
+                }
             }
         }
         for pattern in namespaces {
@@ -189,7 +193,10 @@ impl Templates {
         for ((api_version, kind), entry) in watched.iter() {
             let (api_version, kind): (Arc<str>, Arc<str>) = (Arc::from(&**api_version), Arc::from(&**kind));
             for (key, object) in entry.informer.list() {
-                found.push((TemplateKey { api_version: Arc::clone(&api_version), kind: Arc::clone(&kind), key }, object));
+                found.push((
+                    TemplateKey { api_version: Arc::clone(&api_version), kind: Arc::clone(&kind), key },
+                    object,
+                ));
             }
         }
         found
@@ -211,7 +218,8 @@ impl Templates {
     /// Waits until the kinds of the first discovery are listed.
     pub async fn wait_synced(&self) {
         let mut first = self.first_discovery.subscribe();
-        let _never_closed = first.wait_for(|done| *done).await;
+        // The guard that comes back must not live across the next await.
+        drop(first.wait_for(|done| *done).await);
         let informers: Vec<_> = self.watched.read().values().map(|w| Arc::clone(&w.informer)).collect();
         for informer in informers {
             informer.wait_synced().await;
@@ -248,7 +256,8 @@ impl Templates {
         watched.retain(|id, entry| {
             let group = id.0.split_once('/').map_or("", |(group, _)| group);
             // A group whose server is down for a moment keeps its caches.
-            let stays = wanted.contains_key(id) || catalog.incomplete.iter().any(|g| g.starts_with(group) && !group.is_empty());
+            let stays =
+                wanted.contains_key(id) || catalog.incomplete.iter().any(|g| g.starts_with(group) && !group.is_empty());
             if !stays {
                 entry.stop.cancel();
             }
@@ -264,9 +273,7 @@ impl Templates {
             (Arc::from(resource.api_version()), Arc::from(resource.kind.as_str()));
         let informer = Informer::values(self.client.clone(), InformerSpec::all(resource));
         informer.add_index(BY_POLICY, |_, object| {
-            let label = |key: &str| {
-                object.get("metadata")?.get("labels")?.get(key)?.as_str().map(str::to_owned)
-            };
+            let label = |key: &str| object.get("metadata")?.get("labels")?.get(key)?.as_str().map(str::to_owned);
             [labels::PROPAGATION_POLICY_PERMANENT_ID, labels::CLUSTER_PROPAGATION_POLICY_PERMANENT_ID]
                 .into_iter()
                 .filter_map(label)
@@ -309,9 +316,11 @@ mod tests {
 
     #[test]
     fn flags_name_groups_versions_and_kinds() {
-        let skipped =
-            Skipped::parse("example.io;apps/v1beta1;networking.k8s.io/v1/Ingress,NetworkPolicy;v1/Pod", &["kube-.*".to_owned()])
-                .unwrap();
+        let skipped = Skipped::parse(
+            "example.io;apps/v1beta1;networking.k8s.io/v1/Ingress,NetworkPolicy;v1/Pod",
+            &["kube-.*".to_owned()],
+        )
+        .unwrap();
         assert!(skipped.resource(&resource("example.io", "v1", "Any")));
         assert!(skipped.resource(&resource("apps", "v1beta1", "Deployment")));
         assert!(!skipped.resource(&resource("apps", "v1", "Deployment")));

@@ -327,7 +327,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
     pub async fn wait_synced(&self) {
         // The sender lives as long as self, so waiting cannot fail.
         let mut synced = self.synced.subscribe();
-        let _never_closed = synced.wait_for(|synced| *synced).await;
+        drop(synced.wait_for(|synced| *synced).await);
     }
 
     /// Takes in an object that the caller has just written, as the server answered it, so that the next reconcile sees it

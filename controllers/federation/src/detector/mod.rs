@@ -68,8 +68,7 @@ fn wire_policy<P: Policy>(ctx: &Arc<Context>) {
                 None => drop(index.remove(&change.key.namespace, &change.key.name)),
             }
         }
-        let lowered =
-            change.old.zip(change.new).is_some_and(|(old, new)| old.priority() > new.priority());
+        let lowered = change.old.zip(change.new).is_some_and(|(old, new)| old.priority() > new.priority());
         if lowered {
             policy::queue_preemptors::<P>(&ctx, &change.key.namespace);
         }

@@ -14,7 +14,7 @@ use karmada_runtime::{ObjectKey, Outcome, Resource};
 
 use super::template::{release, release_template, unclaim_binding};
 use super::{enqueue, key_of};
-use crate::context::Context;
+use crate::context::{BY_POLICY, Context};
 use crate::error::Error;
 use crate::kinds::{Binding, Policy};
 use crate::templates::TemplateKey;
@@ -41,7 +41,7 @@ pub(super) async fn reconcile<P: Policy>(ctx: &Context, key: &ObjectKey) -> Resu
         // Templates that wait were not propagated before, so this is no backlog: a user waits for them.
         enqueue(ctx, &key_of(&template), true, PRIORITY_LIVE);
     }
-    if ctx.options.gates.enabled(Feature::PolicyPreemption) && preemption::is_preemptive(policy.as_ref()) {
+    if ctx.options.gates.enabled(Feature::PropagationPolicyPreemption) && preemption::is_preemptive(policy.as_ref()) {
         preempt(ctx, policy.as_ref()).await?;
     }
     Ok(Outcome::Done)
@@ -74,9 +74,6 @@ async fn release_bindings<P: Policy, B: Binding>(ctx: &Context, id: &str) -> Res
     }
     Ok(())
 }
-
-/// The index of bindings by the permanent id of their policy.
-pub(crate) const BY_POLICY: &str = "policy";
 
 /// Takes over the templates that the policy selects by name and that follow a policy it may preempt.
 async fn preempt<P: Policy>(ctx: &Context, policy: &P) -> Result<(), Error> {
@@ -133,7 +130,7 @@ fn incumbent_of(ctx: &Context, claim: &ClaimedBy) -> Option<(Incumbent, String)>
 
 /// A policy whose priority was lowered may now be preempted by others of its scope.
 pub(super) fn queue_preemptors<P: Policy>(ctx: &Context, namespace: &str) {
-    if !ctx.options.gates.enabled(Feature::PolicyPreemption) {
+    if !ctx.options.gates.enabled(Feature::PropagationPolicyPreemption) {
         return;
     }
     for (key, policy) in P::informer(ctx).list_namespace(namespace) {

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use karmada_api::events;
 use karmada_api::features::Feature;
-use karmada_api::policy::{ActivationPreference, ClusterPropagationPolicy, PropagationPolicy};
+use karmada_api::policy::ActivationPreference;
 use karmada_api::work::v1alpha2::{ClusterResourceBinding, ResourceBinding};
 use karmada_interpreter::{GroupVersionKind, Operation};
 use karmada_propagation::object;
 use karmada_propagation::policy::binding::{Workload, binding_name};
 use karmada_propagation::policy::claim::{claimed_by, is_claimed_elsewhere, unclaim_patch};
-use karmada_propagation::policy::{
-    BindingInput, BindingPlan, Claim, ClaimedBy, TemplateRef, build_binding, change,
-};
+use karmada_propagation::policy::{BindingInput, BindingPlan, Claim, ClaimedBy, TemplateRef, build_binding, change};
 use karmada_runtime::events::EventType;
 use karmada_runtime::patcher::PatchKind;
 use karmada_runtime::{ObjectKey, Outcome, Resource};
@@ -224,7 +222,13 @@ async fn apply_inner<P: Policy>(
     let schedule_priority = priority_of(ctx, policy).await?;
     let wrote_binding = if key.key.namespace.is_empty() {
         write_binding::<P, ClusterResourceBinding>(
-            ctx, template, policy, &claim, workload, schedule_priority, by_karmada,
+            ctx,
+            template,
+            policy,
+            &claim,
+            workload,
+            schedule_priority,
+            by_karmada,
         )
         .await?
     } else {
@@ -234,12 +238,7 @@ async fn apply_inner<P: Policy>(
     Ok(wrote_claim || wrote_binding)
 }
 
-fn wait_for_overrides<P: Policy>(
-    ctx: &Context,
-    key: &TemplateKey,
-    policy: &P,
-    policy_key: &str,
-) -> Result<(), Error> {
+fn wait_for_overrides<P: Policy>(ctx: &Context, key: &TemplateKey, policy: &P, policy_key: &str) -> Result<(), Error> {
     let missing = policy.spec().dependent_overrides.iter().any(|name| {
         if P::NAMESPACED || !key.key.namespace.is_empty() {
             ctx.override_policies.get(&ObjectKey::new(&key.key.namespace, name)).is_none()
