@@ -336,3 +336,44 @@ impl Patcher {
         self.patch(resource, namespace, name, "", PatchKind::Merge, &patch).await
     }
 }
+
+/// The merge patch (RFC 7386) that makes `new` of `old`; `None` if they are equal. Lists are replaced whole.
+pub fn merge_diff(old: &Value, new: &Value) -> Option<Value> {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let mut patch = serde_json::Map::new();
+            for (key, value) in new {
+                match old.get(key) {
+                    Some(before) => {
+                        if let Some(change) = merge_diff(before, value) {
+                            patch.insert(key.clone(), change);
+                        }
+                    }
+                    None => {
+                        patch.insert(key.clone(), value.clone());
+                    }
+                }
+            }
+            for key in old.keys().filter(|key| !new.contains_key(*key)) {
+                patch.insert(key.clone(), Value::Null);
+            }
+            (!patch.is_empty()).then_some(Value::Object(patch))
+        }
+        _ => (old != new).then(|| new.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_merge_diff_names_only_what_differs() {
+        let old = json!({"a": 1, "b": {"c": 2, "d": 3}, "l": [1, 2]});
+        let new = json!({"a": 1, "b": {"c": 4}, "l": [1], "n": true});
+        assert_eq!(merge_diff(&old, &new), Some(json!({"b": {"c": 4, "d": null}, "l": [1], "n": true})));
+        assert_eq!(merge_diff(&old, &old), None);
+    }
+}
