@@ -13,6 +13,8 @@
 
 pub mod binding;
 
+pub mod binding_status;
+pub mod cluster;
 pub mod context;
 pub mod detector;
 mod error;

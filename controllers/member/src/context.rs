@@ -164,10 +164,9 @@ impl Context {
         const PATIENCE: Duration = Duration::from_secs(2);
         let informer = member.informer(resource);
         let synced = tokio::time::timeout(PATIENCE, informer.wait_synced()).await;
-        synced.map(|()| Arc::clone(&informer)).map_err(|_| Error::CacheSync {
-            cluster: member.name().to_owned(),
-            resource: resource.plural.clone(),
-        })
+        synced
+            .map(|()| Arc::clone(&informer))
+            .map_err(|_| Error::CacheSync { cluster: member.name().to_owned(), resource: resource.plural.clone() })
     }
 }
 

@@ -6,7 +6,7 @@ use karmada_api::events;
 use karmada_api::features::Feature;
 use karmada_api::policy::ActivationPreference;
 use karmada_api::work::v1alpha2::{ClusterResourceBinding, ResourceBinding};
-use karmada_interpreter::{GroupVersionKind, Operation};
+use karmada_interpreter::{Operation, kind_of};
 use karmada_propagation::object;
 use karmada_propagation::policy::binding::{Workload, binding_name};
 use karmada_propagation::policy::claim::{claimed_by, is_claimed_elsewhere, unclaim_patch};
@@ -250,7 +250,7 @@ fn wait_for_overrides<P: Policy>(ctx: &Context, key: &TemplateKey, policy: &P, p
 }
 
 fn workload_of(ctx: &Context, template: &Value) -> Result<Workload, Error> {
-    let kind = GroupVersionKind::of(template);
+    let kind = kind_of(template);
     if ctx.options.gates.enabled(Feature::MultiplePodTemplatesScheduling)
         && ctx.interpreter.hook_enabled(&kind, Operation::InterpretComponent)
     {

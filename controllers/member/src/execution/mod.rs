@@ -62,8 +62,8 @@ fn needs_work(change: &Change<'_, Work>) -> bool {
 
 fn became_usable(old: Option<&Cluster>, new: &Cluster) -> bool {
     let ready = |c: &Cluster| c.is_ready();
-    let leaving = new.metadata.deletion_timestamp.is_some()
-        && old.is_none_or(|o| o.metadata.deletion_timestamp.is_none());
+    let leaving =
+        new.metadata.deletion_timestamp.is_some() && old.is_none_or(|o| o.metadata.deletion_timestamp.is_none());
     leaving || (ready(new) && !old.is_some_and(ready)) || old.is_some_and(|o| o.spec != new.spec)
 }
 

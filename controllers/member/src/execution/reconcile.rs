@@ -8,9 +8,7 @@ use karmada_api::work::v1alpha1::Work;
 use karmada_api::{events, finalizers};
 use karmada_fleet::Member;
 use karmada_propagation::condition::{self, Wanted};
-use karmada_propagation::execution::{
-    self, ApplyError, ApplyPlan, DeletePlan, message, plan_apply, plan_delete,
-};
+use karmada_propagation::execution::{self, ApplyError, ApplyPlan, DeletePlan, message, plan_apply, plan_delete};
 use karmada_propagation::object;
 use karmada_runtime::error::chain;
 use karmada_runtime::events::{EventType, reference, reference_typed};
@@ -110,18 +108,13 @@ async fn apply_all(ctx: &Context, key: &ObjectKey, work: &Work, member: &Arc<Mem
 /// The template in the control plane that a manifest was rendered from.
 fn template_of(manifest: &Value) -> k8s_openapi::api::core::v1::ObjectReference {
     let mut template = reference(manifest);
-    template.uid = object::annotation(manifest, karmada_api::annotations::RESOURCE_TEMPLATE_UID).map(str::to_owned);
+    template.uid = object::annotation(manifest, karmada_api::annotations::TEMPLATE_UID).map(str::to_owned);
     template.resource_version = None;
     template
 }
 
 /// Returns whether anything was written.
-async fn apply_one(
-    ctx: &Context,
-    key: &ObjectKey,
-    manifest: &Value,
-    member: &Arc<Member>,
-) -> Result<bool, Problem> {
+async fn apply_one(ctx: &Context, key: &ObjectKey, manifest: &Value, member: &Arc<Member>) -> Result<bool, Problem> {
     let transient = |error: Error| Problem { text: chain(&error), retry: true };
     let failed = |error: karmada_runtime::Error| Problem {
         retry: !error.is_code(422) && !error.is_code(400),
@@ -134,9 +127,8 @@ async fn apply_one(
     let mut observed = informer.get(&object_key);
     // Twice: the cache only knows managed objects, and may be behind; the second time it is asked of the member itself.
     for attempt in 0..2 {
-        let plan = plan_apply(manifest, observed.as_deref(), member.name(), &ctx.interpreter).map_err(|error| {
-            Problem { retry: matches!(error, ApplyError::Retain { .. }), text: error.to_string() }
-        })?;
+        let plan = plan_apply(manifest, observed.as_deref(), member.name(), &ctx.interpreter)
+            .map_err(|error| Problem { retry: matches!(error, ApplyError::Retain { .. }), text: error.to_string() })?;
         let written = match &plan {
             ApplyPlan::Unchanged => return Ok(false),
             ApplyPlan::Create(wanted) => member.patcher.create(&resource, &object_key.namespace, wanted).await,
@@ -150,7 +142,9 @@ async fn apply_one(
                 informer.observe(&stored);
                 return Ok(true);
             }
-            Err(error) if attempt == 0 && (error.is_already_exists() || error.is_conflict() || error.is_not_found()) => {
+            Err(error)
+                if attempt == 0 && (error.is_already_exists() || error.is_conflict() || error.is_not_found()) =>
+            {
                 if error.is_not_found() && matches!(plan, ApplyPlan::Create(_)) {
                     // The namespace is not there yet; its own Work brings it.
                     return Err(failed(error));
