@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests"))]
 
 pub mod apply;
+pub mod crd;
 pub mod discovery;
 pub mod field;
 pub mod gvk;

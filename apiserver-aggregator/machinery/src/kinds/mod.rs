@@ -15,6 +15,8 @@ mod validation;
 
 use std::sync::{Arc, OnceLock};
 
+pub(crate) use selectable::at_path;
+
 use crate::gvk::{GroupResource, GroupVersion, GroupVersionKind, GroupVersionResource};
 use crate::resource::{Conversion, ResourceInfo, ScalePaths, StorageInfo, SubresourceInfo};
 use crate::schema;

@@ -203,6 +203,7 @@ fn create_definition(object: &mut Value, _ctx: &RequestContext<'_>) {
         .flatten()
         .filter(|v| v["storage"] == true)
         .map(|v| v["name"].clone())
+        .take(1)
         .collect();
     if let Some(status) = object_at(object, "status") {
         *status = Map::from_iter([

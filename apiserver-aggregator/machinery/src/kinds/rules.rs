@@ -52,6 +52,9 @@ pub(super) fn rules(gvk: &GroupVersionKind) -> Rules {
     let mut rules = Rules { default_object: defaults::of(gvk), ..Rules::default() };
     (rules.validate, rules.validate_update) = validation::of(gvk);
     (rules.prepare_for_create, rules.prepare_for_update) = prepare::of(gvk);
+    if kind == "CustomResourceDefinition" {
+        rules.warnings = |object, _| crate::crd::warnings(object);
+    }
     rules.name = match (group, kind) {
         ("", "Namespace" | "Service") => names::dns_label,
         ("rbac.authorization.k8s.io", _) | ("apiregistration.k8s.io", "APIService") => names::path_segment,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::resource::SelectableField;
 
 /// Reads the value at a dotted path as text; empty where absent.
-fn at_path(object: &Value, path: &str) -> String {
+pub(crate) fn at_path(object: &Value, path: &str) -> String {
     let mut value = object;
     for part in path.split('.') {
         match value.get(part) {

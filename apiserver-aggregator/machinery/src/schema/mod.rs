@@ -10,6 +10,7 @@
 
 mod build;
 mod builtin;
+pub(crate) mod formats;
 mod go;
 mod node;
 mod quantity;
@@ -18,11 +19,14 @@ mod structural;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod validate;
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
+
+use crate::field::FieldErrors;
 
 use node::{Arena, NodeId};
 
@@ -225,4 +229,55 @@ pub fn normalize(schema: &Schema, object: &mut Value) {
             }
         }
     }
+}
+
+/// Everything that the schema says is wrong with a custom resource: types, bounds, required fields, duplicates in sets and
+/// list maps. `old` is the stored object of an update: parts that did not change are not judged again. Typed kinds are
+/// judged by their strategy; for them the answer is empty.
+pub fn validate(schema: &Schema, object: &Value, old: Option<&Value>) -> FieldErrors {
+    if schema.flavor() == Flavor::Typed {
+        return Vec::new();
+    }
+    validate_at(schema, object, old, "")
+}
+
+/// [`validate`] for a value that stands at a path of its object.
+pub(crate) fn validate_at(schema: &Schema, value: &Value, old: Option<&Value>, path: &str) -> FieldErrors {
+    let root = schema.root();
+    let mut errors = validate::validate(root, value, old, path);
+    validate::embedded(root, value, path, true, &mut errors);
+    let mut duplicates = Vec::new();
+    validate::lists(root, value, path, &mut duplicates);
+    if !duplicates.is_empty() {
+        // A list that was wrong before may stay so.
+        let mut before = Vec::new();
+        if let Some(old) = old {
+            validate::lists(root, old, path, &mut before);
+        }
+        if before.is_empty() {
+            errors.extend(duplicates);
+        }
+    }
+    errors
+}
+
+/// Drops undeclared fields of a value that is described by a fragment.
+pub(crate) fn prune_fragment(schema: &Schema, value: &mut Value) {
+    structural::prune(schema.root(), value, &mut String::new(), &mut Vec::new());
+}
+
+/// Whether two values are equal if numbers are compared by what they mean.
+#[cfg(test)]
+pub(crate) fn numbers_equal(a: Option<&Value>, b: Option<&Value>) -> Option<bool> {
+    fn equal(a: &Value, b: &Value) -> bool {
+        match (a, b) {
+            (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+            (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
+            (Value::Object(a), Value::Object(b)) => {
+                a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+            }
+            _ => a == b,
+        }
+    }
+    Some(equal(a?, b?))
 }

@@ -64,7 +64,7 @@ pub(super) fn definition(object: &mut Object) {
         });
     });
     let stored = object["spec"].get("versions").and_then(Value::as_array).map(|versions| {
-        versions.iter().filter(|v| v["storage"] == true).map(|v| v["name"].clone()).collect::<Vec<_>>()
+        versions.iter().filter(|v| v["storage"] == true).map(|v| v["name"].clone()).take(1).collect::<Vec<_>>()
     });
     with_made(object, "status", |status| {
         default(status, "acceptedNames", json!({"kind": "", "plural": ""}));
