@@ -73,6 +73,8 @@ pub fn binding_name(kind: &str, name: &str) -> String {
 /// The name of the Work of a template in an execution namespace; the namespace is empty for cluster-scoped kinds.
 #[must_use]
 pub fn work_name(kind: &str, name: &str, namespace: &str) -> String {
+    // RBAC names may hold colons, which names of Works may not.
+    let name = name.replace(':', ".");
     let full = if namespace.is_empty() {
         format!("{name}-{kind}")
     } else {
@@ -80,7 +82,7 @@ pub fn work_name(kind: &str, name: &str, namespace: &str) -> String {
     };
     format!(
         "{}-{}",
-        name.replace(':', ".").to_lowercase(),
+        name.to_lowercase(),
         short_hash(&full.to_lowercase())
     )
 }
@@ -185,7 +187,10 @@ mod tests {
             binding_name("ClusterRole", "system:Foo"),
             "system.foo-clusterrole"
         );
-        assert!(work_name("ClusterRole", "system:foo", "").starts_with("system.foo-"));
+        assert_eq!(
+            work_name("ClusterRole", "vec:role:x", ""),
+            "vec.role.x-bd9795c76"
+        );
     }
 
     #[test]

@@ -157,8 +157,7 @@ pub fn fully_applied(spec: &ResourceBindingSpec, items: &[AggregatedStatusItem])
     }
 }
 
-/// The binding's status as its Works say; nothing if it says so already. A binding that was never meant for any
-/// cluster gets no condition.
+/// The binding's status as its Works say; nothing if it says so already, or if no Work has said anything yet.
 pub fn plan_binding_status<B: BindingKind>(
     subject: &B,
     works: &[Work],
@@ -166,6 +165,13 @@ pub fn plan_binding_status<B: BindingKind>(
 ) -> Option<ResourceBindingStatus> {
     let items = aggregated_items(works, &subject.spec().resource);
     let mut status = subject.status().clone();
+    let is_known = |work: &Work| condition::find(&work.status.conditions, execution::APPLIED).is_some();
+    if status.aggregated_status.is_empty()
+        && condition::find(&status.conditions, binding::FULLY_APPLIED).is_none()
+        && !works.iter().any(is_known)
+    {
+        return None;
+    }
     condition::set(&mut status.conditions, &fully_applied(subject.spec(), &items), now);
     status.aggregated_status = items;
     (status != *subject.status()).then_some(status)
@@ -199,7 +205,14 @@ pub fn plan_template_status(
     if !interpreter.hook_enabled(&kind_of(template), Operation::AggregateStatus) {
         return Ok(None);
     }
-    let aggregated = interpreter.aggregate_status(template, &interpreter_items(items), now)?;
+    let mut aggregated = interpreter.aggregate_status(template, &interpreter_items(items), now)?;
+    // The control plane's API server sets the quality of service of pods, and sets it again if it is left out.
+    if object::kind(template) == "Pod"
+        && let (Some(class), Some(status)) =
+            (template.pointer("/status/qosClass"), aggregated.get_mut("status").and_then(Value::as_object_mut))
+    {
+        status.insert("qosClass".to_owned(), class.clone());
+    }
     let status = aggregated.get("status");
     Ok(if status == template.get("status") { None } else { status.cloned() })
 }

@@ -93,7 +93,7 @@ pub enum BindingPlan<B> {
 pub enum BindingError {
     /// The binding belongs to a former template of the same name, and waits for the garbage collector.
     #[error(
-        "failed to update binding({binding}) due to different owner reference UID, will try again later after binding is garbage collected, see https://github.com/karmada-io/karmada/issues/2090"
+        "failed to update binding due to different owner reference UID, will try again later after binding is garbage collected, see https://github.com/karmada-io/karmada/issues/2090"
     )]
     OwnedByAnother {
         /// The binding's namespace and name.

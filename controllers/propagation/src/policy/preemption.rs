@@ -30,16 +30,46 @@ pub fn may_preempt<P: PolicyKind>(priority: i32, incumbent: Incumbent) -> bool {
 }
 
 /// The event's text on the template when a policy has taken it over.
-pub fn message(preempting: &str, incumbent: &str) -> String {
-    format!("{preempting} preempted {incumbent} successfully")
+pub fn message<P: PolicyKind, Q: PolicyKind>(preempting: &P, incumbent: &Q) -> String {
+    let preempting = described(preempting);
+    let mut chars = preempting.chars();
+    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{} preempted {} successfully", chars.as_str(), described(incumbent))
 }
 
-/// How preemption messages name a policy.
-pub fn described<P: PolicyKind>(policy: &P) -> String {
-    let metadata = policy.metadata();
-    let name = metadata.name.as_deref().unwrap_or_default();
-    match metadata.namespace.as_deref().filter(|_| P::NAMESPACED) {
-        Some(namespace) => format!("policy({namespace}/{name})"),
-        None => format!("policy({name})"),
+/// How messages name a policy.
+fn described<P: PolicyKind>(policy: &P) -> String {
+    let key = super::policy_key(policy);
+    if P::NAMESPACED { format!("propagation policy({key})") } else { format!("cluster propagation policy({key})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use karmada_api::policy::{ClusterPropagationPolicy, PropagationPolicy};
+
+    use super::*;
+
+    #[test]
+    fn who_may_preempt_whom() {
+        let policy = |priority| Incumbent { namespaced: true, priority };
+        let cluster_policy = |priority| Incumbent { namespaced: false, priority };
+        assert!(may_preempt::<PropagationPolicy>(1, policy(0)));
+        assert!(!may_preempt::<PropagationPolicy>(1, policy(1)));
+        assert!(may_preempt::<PropagationPolicy>(0, cluster_policy(9)));
+        assert!(!may_preempt::<ClusterPropagationPolicy>(9, policy(0)));
+        assert!(may_preempt::<ClusterPropagationPolicy>(2, cluster_policy(1)));
+    }
+
+    #[test]
+    fn messages_are_upstreams() {
+        let mut policy = PropagationPolicy::default();
+        policy.metadata.namespace = Some("v39".to_owned());
+        policy.metadata.name = Some("pol".to_owned());
+        let mut other = ClusterPropagationPolicy::default();
+        other.metadata.name = Some("cpol-p1".to_owned());
+        assert_eq!(
+            message(&policy, &other),
+            "Propagation policy(v39/pol) preempted cluster propagation policy(cpol-p1) successfully"
+        );
     }
 }

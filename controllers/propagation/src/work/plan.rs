@@ -293,8 +293,9 @@ impl<'a, B: BindingKind> Renderer<'a, B> {
             labels: work_labels,
             annotations: work_annotations,
             manifest,
-            suspend_dispatching: spec.dispatching_suspended(&target.name),
-            preserve_resources_on_deletion: spec.preserve_resources_on_deletion.unwrap_or(false),
+            suspend_dispatching: Some(spec.dispatching_suspended(&target.name)),
+            preserve_resources_on_deletion: Some(spec.preserve_resources_on_deletion.unwrap_or(false)),
+            owner: None,
         })
     }
 }
@@ -334,5 +335,25 @@ fn preserved_labels(spec: &ResourceBindingSpec) -> BTreeMap<String, String> {
         task.preserved_label_state.clone()
     } else {
         BTreeMap::new()
+    }
+}
+
+/// Texts of events on bindings and templates.
+pub mod message {
+    use karmada_api::work::v1alpha2::BindingKind;
+
+    /// The binding's Works are up to date.
+    pub fn synced<B: BindingKind>(binding: &B) -> String {
+        let metadata = binding.metadata();
+        let key = crate::object::short_key(
+            metadata.namespace.as_deref().filter(|_| B::NAMESPACED).unwrap_or_default(),
+            metadata.name.as_deref().unwrap_or_default(),
+        );
+        format!("Sync work of {}({key}) successful.", B::KIND)
+    }
+
+    /// A Work must be gone before a new one can take its place.
+    pub fn terminating(namespace: &str, name: &str) -> String {
+        format!("work {namespace}/{name} is being deleted")
     }
 }

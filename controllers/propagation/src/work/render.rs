@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use karmada_api::policy::ConflictResolution;
 use karmada_api::work::v1alpha1::{Work, WorkSpec, WorkloadTemplate};
 use karmada_api::work::v1alpha2::BindingKind;
@@ -95,10 +96,12 @@ pub struct Desired {
     pub annotations: BTreeMap<String, String>,
     /// The manifest.
     pub manifest: Value,
-    /// Whether the Work is held back.
-    pub suspend_dispatching: bool,
-    /// Whether the member's object stays when the Work goes.
-    pub preserve_resources_on_deletion: bool,
+    /// Whether the Work is held back; Works of the control plane's own don't say.
+    pub suspend_dispatching: Option<bool>,
+    /// Whether the member's object stays when the Work goes; Works of the control plane's own don't say.
+    pub preserve_resources_on_deletion: Option<bool>,
+    /// Who owns the Work, if anybody does.
+    pub owner: Option<OwnerReference>,
 }
 
 impl Desired {
@@ -116,11 +119,14 @@ impl Desired {
         if !self.annotations.is_empty() {
             metadata.annotations.get_or_insert_with(BTreeMap::new).extend(self.annotations);
         }
+        if let Some(owner) = self.owner {
+            metadata.owner_references = Some(vec![owner]);
+        }
         crate::policy::binding::add_finalizer(metadata, finalizers::EXECUTION_CONTROLLER);
         work.spec = WorkSpec {
             workload: WorkloadTemplate { manifests: vec![self.manifest] },
-            suspend_dispatching: Some(self.suspend_dispatching),
-            preserve_resources_on_deletion: Some(self.preserve_resources_on_deletion),
+            suspend_dispatching: self.suspend_dispatching,
+            preserve_resources_on_deletion: self.preserve_resources_on_deletion,
         };
         work
     }
