@@ -3,7 +3,6 @@
 //! Everything here is a pure function of the definition as a value. Karmada's own kinds, whose definitions are generated
 //! from types, come through [`resources`] as well.
 
-mod columns;
 mod names;
 mod rules;
 mod strategy;
@@ -82,7 +81,7 @@ fn resource(spec: &Value, version: &Value, storage_version: &str) -> ResourceInf
         verbs: VERBS.iter().map(|v| (*v).to_owned()).collect(),
         subresources,
         strategy: Arc::new(CustomStrategy::new(&gvk, version, Arc::clone(&schema))),
-        table: Arc::new(columns::CustomColumns::new(list(version, "additionalPrinterColumns"))),
+        table: crate::table::crd_table(list(version, "additionalPrinterColumns")),
         schema,
         selectable_fields: list(version, "selectableFields")
             .iter()

@@ -154,26 +154,3 @@ fn versions_are_ordered_by_stability() {
         ["v10", "v2", "v1", "v11beta2", "v3beta1", "v1beta1", "v12alpha1", "v1alpha1", "foo1", "foo10"]
     );
 }
-
-#[test]
-fn columns_read_paths() {
-    let stated = json!([
-        {"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"},
-        {"name": "Label", "type": "string", "jsonPath": ".metadata.labels.foo\\.bar"},
-        {"name": "First", "type": "string", "jsonPath": ".spec.l[*].x"},
-        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
-        {"name": "None", "type": "integer", "jsonPath": ".spec.none"},
-    ]);
-    let columns = columns::CustomColumns::new(stated.as_array().unwrap());
-    let object = json!({
-        "metadata": {"name": "n", "labels": {"foo.bar": "baz"}, "creationTimestamp": "1970-01-01T00:00:00Z"},
-        "spec": {"l": [{"x": "p"}, {"x": "q"}]},
-        "status": {"conditions": [{"type": "A", "status": "x"}, {"type": "Ready", "status": "True"}]},
-    });
-    let now = jiff::Timestamp::from_second(3600 * 50).unwrap();
-    use crate::table::TableConvertor as _;
-    assert_eq!(
-        columns.cells(&object, now),
-        vec![json!("n"), json!("True"), json!("baz"), json!("p"), json!("2d2h"), Value::Null]
-    );
-}

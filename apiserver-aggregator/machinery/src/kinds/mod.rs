@@ -8,7 +8,6 @@ mod prepare;
 mod rows;
 mod rules;
 mod selectable;
-mod table;
 #[cfg(test)]
 mod tests;
 mod validation;
@@ -62,7 +61,7 @@ fn resource(row: &rows::Row) -> ResourceInfo {
         subresources,
         schema: schema::builtin(&gvk).unwrap_or_default(),
         strategy: Arc::new(rules::BuiltinStrategy(rules::rules(&gvk))),
-        table: Arc::new(table::NameAndTime::default()),
+        table: crate::table::builtin_table(row.group, row.name),
         selectable_fields: selectable::fields(row.group, row.name),
         tracks_generation: tracks_generation(row.group, row.kind),
         storage: storage(row),

@@ -16,7 +16,10 @@ pub fn crd_table(columns: &[Value]) -> Arc<dyn TableConvertor> {
             name: text(column, "name"),
             kind: text(column, "type"),
             format: text(column, "format"),
-            description: text(column, "description"),
+            description: match text(column, "description").as_str() {
+                "" => format!("Custom resource definition column (in JSONPath format): {}", text(column, "jsonPath")),
+                given => given.to_owned(),
+            },
             priority: column
                 .get("priority")
                 .and_then(Value::as_i64)

@@ -17,7 +17,7 @@ fn access_modes(object: &Value, path: &str) -> String {
     short.collect::<Vec<_>>().join(",")
 }
 
-fn class<'v>(object: &'v Value) -> &'v str {
+fn class(object: &Value) -> &str {
     meta::annotation(object, BETA_CLASS).unwrap_or_else(|| text(object, "spec.storageClassName"))
 }
 
