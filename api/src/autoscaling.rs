@@ -1,8 +1,7 @@
 //! `autoscaling.karmada.io/v1alpha1`: scaling over clusters, by metrics and by the clock.
 
 use k8s_openapi::api::autoscaling::v2::{
-    CrossVersionObjectReference, HorizontalPodAutoscalerBehavior, HorizontalPodAutoscalerStatus,
-    MetricSpec,
+    CrossVersionObjectReference, HorizontalPodAutoscalerBehavior, HorizontalPodAutoscalerStatus, MetricSpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

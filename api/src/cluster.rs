@@ -220,11 +220,7 @@ impl Cluster {
     /// The status of the Ready condition: True, False or Unknown; none before it was ever reported.
     #[must_use]
     pub fn ready_status(&self) -> Option<&str> {
-        self.status
-            .conditions
-            .iter()
-            .find(|c| c.type_ == condition::READY)
-            .map(|c| c.status.as_str())
+        self.status.conditions.iter().find(|c| c.type_ == condition::READY).map(|c| c.status.as_str())
     }
 
     /// Whether the cluster is ready.

@@ -97,9 +97,7 @@ pub enum Error {
     #[error("missing bool value for {0}")]
     MissingValue(String),
     /// The value isn't a boolean.
-    #[error(
-        "invalid value of {name}={value}, err: strconv.ParseBool: parsing {value:?}: invalid syntax"
-    )]
+    #[error("invalid value of {name}={value}, err: strconv.ParseBool: parsing {value:?}: invalid syntax")]
     InvalidValue {
         /// The feature.
         name: String,
@@ -133,25 +131,18 @@ impl FeatureGates {
     /// # Errors
     /// Fails on unknown features and on values that aren't booleans.
     pub fn apply(&mut self, text: &str) -> Result<(), Error> {
-        for item in text
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-        {
+        for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let Some((name, value)) = item.split_once('=') else {
                 return Err(Error::MissingValue(item.to_owned()));
             };
             let (name, value) = (name.trim(), value.trim());
-            let on = parse_bool(value).ok_or_else(|| Error::InvalidValue {
-                name: name.to_owned(),
-                value: value.to_owned(),
-            })?;
+            let on = parse_bool(value)
+                .ok_or_else(|| Error::InvalidValue { name: name.to_owned(), value: value.to_owned() })?;
             match name {
                 "AllAlpha" => self.all_alpha = Some(on),
                 "AllBeta" => self.all_beta = Some(on),
                 _ => {
-                    let feature =
-                        Feature::parse(name).ok_or_else(|| Error::Unknown(name.to_owned()))?;
+                    let feature = Feature::parse(name).ok_or_else(|| Error::Unknown(name.to_owned()))?;
                     self.set.insert(feature, on);
                 }
             }
@@ -189,9 +180,7 @@ impl std::str::FromStr for FeatureGates {
 impl std::fmt::Display for FeatureGates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let all = [("AllAlpha", self.all_alpha), ("AllBeta", self.all_beta)];
-        let all = all
-            .into_iter()
-            .filter_map(|(name, on)| on.map(|on| (name, on)));
+        let all = all.into_iter().filter_map(|(name, on)| on.map(|on| (name, on)));
         let own = self.set.iter().map(|(feature, on)| (feature.name(), *on));
         for (i, (name, on)) in all.chain(own).enumerate() {
             write!(f, "{}{name}={on}", if i > 0 { "," } else { "" })?;
@@ -215,8 +204,7 @@ mod tests {
 
     #[test]
     fn parses_and_ranks() {
-        let gates =
-            FeatureGates::parse("Failover=true, AllAlpha=true,MultiClusterService=false").unwrap();
+        let gates = FeatureGates::parse("Failover=true, AllAlpha=true,MultiClusterService=false").unwrap();
         assert!(gates.enabled(Feature::Failover));
         assert!(gates.enabled(Feature::WorkloadAffinity));
         assert!(!gates.enabled(Feature::MultiClusterService));
@@ -228,17 +216,8 @@ mod tests {
 
     #[test]
     fn refuses() {
-        assert_eq!(
-            FeatureGates::parse("Nope=true"),
-            Err(Error::Unknown("Nope".into()))
-        );
-        assert_eq!(
-            FeatureGates::parse("Failover"),
-            Err(Error::MissingValue("Failover".into()))
-        );
-        assert!(matches!(
-            FeatureGates::parse("Failover=maybe"),
-            Err(Error::InvalidValue { .. })
-        ));
+        assert_eq!(FeatureGates::parse("Nope=true"), Err(Error::Unknown("Nope".into())));
+        assert_eq!(FeatureGates::parse("Failover"), Err(Error::MissingValue("Failover".into())));
+        assert!(matches!(FeatureGates::parse("Failover=maybe"), Err(Error::InvalidValue { .. })));
     }
 }

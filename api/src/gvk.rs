@@ -31,11 +31,7 @@ pub fn split_api_version(api_version: &str) -> (&str, &str) {
 /// Joins group and version to an apiVersion.
 #[must_use]
 pub fn join_api_version(group: &str, version: &str) -> String {
-    if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    }
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 impl GroupVersion {
@@ -43,10 +39,7 @@ impl GroupVersion {
     #[must_use]
     pub fn parse(api_version: &str) -> Self {
         let (group, version) = split_api_version(api_version);
-        Self {
-            group: group.to_owned(),
-            version: version.to_owned(),
-        }
+        Self { group: group.to_owned(), version: version.to_owned() }
     }
 }
 
@@ -60,11 +53,7 @@ impl Gvk {
     /// A kind of this group and version.
     #[must_use]
     pub fn new(group: &str, version: &str, kind: &str) -> Self {
-        Self {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            kind: kind.to_owned(),
-        }
+        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
     }
 
     /// The kind of this apiVersion.
@@ -77,10 +66,7 @@ impl Gvk {
     /// The kind of an object, if it says so.
     #[must_use]
     pub fn of_object(object: &Value) -> Option<Self> {
-        Some(Self::of(
-            object.get("apiVersion")?.as_str()?,
-            object.get("kind")?.as_str()?,
-        ))
+        Some(Self::of(object.get("apiVersion")?.as_str()?, object.get("kind")?.as_str()?))
     }
 
     /// The kind of a Rust type.

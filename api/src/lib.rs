@@ -3,10 +3,7 @@
 //! One module per API group. Types are declared with the macros of `record`, which give the Rust type, its JSON form
 //! and its OpenAPI schema at once; field order is Go's where bytes are compared (see [`meta::go_json`]).
 //! Nothing here does I/O, reads a clock or draws random numbers.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 mod record;
 
@@ -16,6 +13,7 @@ pub mod apps;
 pub mod autoscaling;
 pub mod cluster;
 pub mod config;
+mod crd;
 pub mod events;
 pub mod features;
 pub mod finalizers;
@@ -35,4 +33,5 @@ pub mod search;
 pub mod taints;
 pub mod work;
 
+pub use crd::{Crd, CrdVersion, PrinterColumn, ScalePaths, Scope, crds};
 pub use k8s_openapi;

@@ -51,11 +51,7 @@ record! {
 
 impl From<meta::LabelSelectorRequirement> for SelectorRequirement {
     fn from(from: meta::LabelSelectorRequirement) -> Self {
-        Self {
-            key: from.key,
-            operator: from.operator,
-            values: from.values.unwrap_or_default(),
-        }
+        Self { key: from.key, operator: from.operator, values: from.values.unwrap_or_default() }
     }
 }
 
@@ -63,12 +59,7 @@ impl From<meta::LabelSelector> for LabelSelector {
     fn from(from: meta::LabelSelector) -> Self {
         Self {
             match_labels: from.match_labels.unwrap_or_default(),
-            match_expressions: from
-                .match_expressions
-                .unwrap_or_default()
-                .into_iter()
-                .map(Into::into)
-                .collect(),
+            match_expressions: from.match_expressions.unwrap_or_default().into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -82,12 +73,8 @@ impl From<LabelSelector> for meta::LabelSelector {
         };
         Self {
             match_labels: (!from.match_labels.is_empty()).then_some(from.match_labels),
-            match_expressions: (!from.match_expressions.is_empty()).then(|| {
-                from.match_expressions
-                    .into_iter()
-                    .map(requirement)
-                    .collect()
-            }),
+            match_expressions: (!from.match_expressions.is_empty())
+                .then(|| from.match_expressions.into_iter().map(requirement).collect()),
         }
     }
 }
@@ -121,13 +108,8 @@ impl LabelSelector {
     /// Whether these labels satisfy every part of the selector. An unknown operator matches nothing.
     #[must_use]
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.match_labels
-            .iter()
-            .all(|(k, v)| labels.get(k) == Some(v))
-            && self
-                .match_expressions
-                .iter()
-                .all(|r| r.matches(labels.get(&r.key).map(String::as_str)))
+        self.match_labels.iter().all(|(k, v)| labels.get(k) == Some(v))
+            && self.match_expressions.iter().all(|r| r.matches(labels.get(&r.key).map(String::as_str)))
     }
 }
 

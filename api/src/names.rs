@@ -31,37 +31,27 @@ pub fn execution_space(cluster: &str) -> String {
 /// The cluster of an execution namespace; none if it isn't one.
 #[must_use]
 pub fn cluster_of_execution_space(namespace: &str) -> Option<&str> {
-    namespace
-        .strip_prefix(EXECUTION_SPACE_PREFIX)
-        .filter(|name| !name.is_empty())
+    namespace.strip_prefix(EXECUTION_SPACE_PREFIX).filter(|name| !name.is_empty())
 }
 
 /// Whether a namespace is Karmada's own: nothing in it is ever propagated.
 #[must_use]
 pub fn is_reserved_namespace(namespace: &str) -> bool {
-    namespace == SYSTEM_NAMESPACE
-        || namespace == CLUSTER_NAMESPACE
-        || namespace.starts_with(EXECUTION_SPACE_PREFIX)
+    namespace == SYSTEM_NAMESPACE || namespace == CLUSTER_NAMESPACE || namespace.starts_with(EXECUTION_SPACE_PREFIX)
 }
 
 /// FNV-1a with 32 bits.
 #[must_use]
 pub fn fnv1a32(bytes: &[u8]) -> u32 {
     // The offset basis and the prime of the algorithm's definition.
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 /// The short hash in names: the decimal FNV-1a-32 of the text, mapped to letters and digits that spell no words.
 #[must_use]
 pub fn short_hash(text: &str) -> String {
     const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-    fnv1a32(text.as_bytes())
-        .to_string()
-        .bytes()
-        .map(|digit| char::from(ALPHABET[usize::from(digit) % 27]))
-        .collect()
+    fnv1a32(text.as_bytes()).to_string().bytes().map(|digit| char::from(ALPHABET[usize::from(digit) % 27])).collect()
 }
 
 /// The name of the binding of a template.
@@ -75,26 +65,14 @@ pub fn binding_name(kind: &str, name: &str) -> String {
 pub fn work_name(kind: &str, name: &str, namespace: &str) -> String {
     // RBAC names may hold colons, which names of Works may not.
     let name = name.replace(':', ".");
-    let full = if namespace.is_empty() {
-        format!("{name}-{kind}")
-    } else {
-        format!("{namespace}-{name}-{kind}")
-    };
-    format!(
-        "{}-{}",
-        name.to_lowercase(),
-        short_hash(&full.to_lowercase())
-    )
+    let full = if namespace.is_empty() { format!("{name}-{kind}") } else { format!("{namespace}-{name}-{kind}") };
+    format!("{}-{}", name.to_lowercase(), short_hash(&full.to_lowercase()))
 }
 
 /// The key of the label with which an attached binding names the binding that it follows.
 #[must_use]
 pub fn depended_by_label(namespace: &str, name: &str) -> String {
-    let key = if namespace.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{namespace}/{name}")
-    };
+    let key = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") };
     format!("{}{}", crate::labels::DEPENDED_BY_PREFIX, short_hash(&key))
 }
 
@@ -177,29 +155,17 @@ mod tests {
 
     #[test]
     fn works_and_bindings() {
-        assert_eq!(
-            work_name("Deployment", "nginx", "default"),
-            "nginx-687f7fb96f"
-        );
+        assert_eq!(work_name("Deployment", "nginx", "default"), "nginx-687f7fb96f");
         assert_eq!(work_name("Deployment", "web", "test"), "web-569d9b6446");
         assert_eq!(binding_name("Deployment", "nginx"), "nginx-deployment");
-        assert_eq!(
-            binding_name("ClusterRole", "system:Foo"),
-            "system.foo-clusterrole"
-        );
-        assert_eq!(
-            work_name("ClusterRole", "vec:role:x", ""),
-            "vec.role.x-bd9795c76"
-        );
+        assert_eq!(binding_name("ClusterRole", "system:Foo"), "system.foo-clusterrole");
+        assert_eq!(work_name("ClusterRole", "vec:role:x", ""), "vec.role.x-bd9795c76");
     }
 
     #[test]
     fn namespaces() {
         assert_eq!(execution_space("member1"), "karmada-es-member1");
-        assert_eq!(
-            cluster_of_execution_space("karmada-es-member1"),
-            Some("member1")
-        );
+        assert_eq!(cluster_of_execution_space("karmada-es-member1"), Some("member1"));
         assert_eq!(cluster_of_execution_space("karmada-es-"), None);
         assert!(is_reserved_namespace("karmada-es-x") && is_reserved_namespace("karmada-system"));
         assert!(!is_reserved_namespace("default"));

@@ -27,9 +27,7 @@ impl<'de> Deserialize<'de> for Quantity {
             serde_json::Value::String(text) => Ok(Self(text)),
             serde_json::Value::Number(number) => Ok(Self(number.to_string())),
             serde_json::Value::Null => Ok(Self("0".to_owned())),
-            _ => Err(serde::de::Error::custom(
-                "quantities must be strings or numbers",
-            )),
+            _ => Err(serde::de::Error::custom("quantities must be strings or numbers")),
         }
     }
 }
@@ -78,9 +76,7 @@ impl Quantity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The text doesn't have the form of a quantity.
-    #[error(
-        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-    )]
+    #[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
     Format,
     /// The number can't be read.
     #[error("unable to parse numeric part of quantity")]
@@ -111,45 +107,30 @@ pub struct Amount {
 
 impl Amount {
     /// Nothing.
-    pub const ZERO: Self = Self {
-        nanos: 0,
-        notation: Notation::DecimalSi,
-    };
+    pub const ZERO: Self = Self { nanos: 0, notation: Notation::DecimalSi };
 
     /// A whole number.
     #[must_use]
     pub const fn from_value(value: i64) -> Self {
-        Self {
-            nanos: value as i128 * ONE,
-            notation: Notation::DecimalSi,
-        }
+        Self { nanos: value as i128 * ONE, notation: Notation::DecimalSi }
     }
 
     /// A number of thousandths.
     #[must_use]
     pub const fn from_milli(value: i64) -> Self {
-        Self {
-            nanos: value as i128 * MILLI,
-            notation: Notation::DecimalSi,
-        }
+        Self { nanos: value as i128 * MILLI, notation: Notation::DecimalSi }
     }
 
     /// A whole number in binary notation.
     #[must_use]
     pub const fn from_bytes(value: i64) -> Self {
-        Self {
-            nanos: value as i128 * ONE,
-            notation: Notation::BinarySi,
-        }
+        Self { nanos: value as i128 * ONE, notation: Notation::BinarySi }
     }
 
     /// The same amount in another notation.
     #[must_use]
     pub const fn with_notation(self, notation: Notation) -> Self {
-        Self {
-            nanos: self.nanos,
-            notation,
-        }
+        Self { nanos: self.nanos, notation }
     }
 
     /// The notation.
@@ -172,9 +153,7 @@ impl Amount {
             Some(b'+') => (false, &text[1..]),
             Some(_) => (false, text),
         };
-        let number_end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
+        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, suffix) = rest.split_at(number_end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if fraction.contains('.') {
@@ -186,10 +165,7 @@ impl Amount {
         }
         let (notation, scale) = parse_suffix(suffix)?;
         let nanos = exact_nanos(whole, fraction, scale);
-        Ok(Self {
-            nanos: if negative { -nanos } else { nanos },
-            notation,
-        })
+        Ok(Self { nanos: if negative { -nanos } else { nanos }, notation })
     }
 
     /// The amount as a whole number, rounded up (away from zero).
@@ -231,10 +207,7 @@ impl Amount {
     /// So many times the amount.
     #[must_use]
     pub fn times(self, factor: i64) -> Self {
-        Self {
-            nanos: self.nanos.saturating_mul(i128::from(factor)),
-            notation: self.notation,
-        }
+        Self { nanos: self.nanos.saturating_mul(i128::from(factor)), notation: self.notation }
     }
 }
 
@@ -242,11 +215,7 @@ impl Amount {
 fn check_suffix_shape(suffix: &str) -> Result<(), Error> {
     let rest = suffix.trim_start_matches(|c: char| "eEinumkKMGTP".contains(c));
     let rest = rest.strip_prefix(['-', '+']).unwrap_or(rest);
-    if rest.chars().all(|c| c.is_ascii_digit()) {
-        Ok(())
-    } else {
-        Err(Error::Format)
-    }
+    if rest.chars().all(|c| c.is_ascii_digit()) { Ok(()) } else { Err(Error::Format) }
 }
 
 /// What a suffix multiplies by.
@@ -286,10 +255,7 @@ fn parse_suffix(suffix: &str) -> Result<(Notation, Scale), Error> {
 /// The nanos of a non-negative decimal number times a scale; digits finer than a nano round up, and the largest amount
 /// is 2^63-1.
 fn exact_nanos(whole: &str, fraction: &str, scale: Scale) -> i128 {
-    let digits = whole
-        .bytes()
-        .chain(fraction.bytes())
-        .skip_while(|d| *d == b'0');
+    let digits = whole.bytes().chain(fraction.bytes()).skip_while(|d| *d == b'0');
     // One more digit than the largest amount has in nanos would overflow: such a number is either capped or has so
     // many fractional digits that the tail only matters for rounding up.
     let mut mantissa: i128 = 0;
@@ -306,9 +272,7 @@ fn exact_nanos(whole: &str, fraction: &str, scale: Scale) -> i128 {
     if mantissa == 0 {
         return 0;
     }
-    let shift = dropped
-        .saturating_sub(i32::try_from(fraction.len()).unwrap_or(i32::MAX))
-        .saturating_add(9);
+    let shift = dropped.saturating_sub(i32::try_from(fraction.len()).unwrap_or(i32::MAX)).saturating_add(9);
     let (mantissa, shift) = match scale {
         Scale::Ten(power) => (mantissa, shift.saturating_add(power)),
         Scale::Two(power) => {
@@ -324,10 +288,7 @@ fn exact_nanos(whole: &str, fraction: &str, scale: Scale) -> i128 {
         }
     };
     let nanos = if shift >= 0 {
-        10_i128
-            .checked_pow(shift.unsigned_abs())
-            .and_then(|p| mantissa.checked_mul(p))
-            .unwrap_or(MAX)
+        10_i128.checked_pow(shift.unsigned_abs()).and_then(|p| mantissa.checked_mul(p)).unwrap_or(MAX)
     } else {
         match 10_i128.checked_pow(shift.unsigned_abs()) {
             Some(divisor) => mantissa / divisor + i128::from(mantissa % divisor != 0 || remainder),
@@ -340,11 +301,7 @@ fn exact_nanos(whole: &str, fraction: &str, scale: Scale) -> i128 {
 /// Division that rounds away from zero.
 fn divide_up(value: i128, by: i128) -> i128 {
     let quotient = value / by;
-    if value % by == 0 {
-        quotient
-    } else {
-        quotient + value.signum()
-    }
+    if value % by == 0 { quotient } else { quotient + value.signum() }
 }
 
 fn clamp(value: i128) -> i64 {
@@ -376,15 +333,8 @@ impl Add for Amount {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        let notation = if self.is_zero() {
-            other.notation
-        } else {
-            self.notation
-        };
-        Self {
-            nanos: self.nanos.saturating_add(other.nanos),
-            notation,
-        }
+        let notation = if self.is_zero() { other.notation } else { self.notation };
+        Self { nanos: self.nanos.saturating_add(other.nanos), notation }
     }
 }
 
@@ -413,10 +363,7 @@ impl Neg for Amount {
     type Output = Self;
 
     fn neg(self) -> Self {
-        Self {
-            nanos: -self.nanos,
-            notation: self.notation,
-        }
+        Self { nanos: -self.nanos, notation: self.notation }
     }
 }
 
@@ -443,11 +390,7 @@ impl std::fmt::Display for Amount {
                 value /= 1024;
                 suffix += 1;
             }
-            return write!(
-                f,
-                "{value}{}",
-                ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][suffix]
-            );
+            return write!(f, "{value}{}", ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][suffix]);
         }
         let mut value = self.nanos;
         let mut power = -9;
@@ -456,11 +399,7 @@ impl std::fmt::Display for Amount {
             power += 3;
         }
         if self.notation == Notation::DecimalExponent {
-            return if power == 0 {
-                write!(f, "{value}")
-            } else {
-                write!(f, "{value}e{power}")
-            };
+            return if power == 0 { write!(f, "{value}") } else { write!(f, "{value}e{power}") };
         }
         let suffix = match power {
             -9 => "n",
@@ -545,19 +484,7 @@ mod tests {
     #[test]
     fn long_tails_never_overflow() {
         let tail = "9".repeat(400);
-        for suffix in [
-            "",
-            "m",
-            "n",
-            "k",
-            "E",
-            "Ki",
-            "Ei",
-            "e30",
-            "e-30",
-            "e2000000000",
-            "e-2000000000",
-        ] {
+        for suffix in ["", "m", "n", "k", "E", "Ki", "Ei", "e30", "e-30", "e2000000000", "e-2000000000"] {
             let _ = Amount::parse(&format!("0.{tail}{suffix}")).unwrap();
             let _ = Amount::parse(&format!("{tail}{suffix}")).unwrap();
             let _ = Amount::parse(&format!("-{tail}.{tail}{suffix}")).unwrap();
@@ -568,9 +495,6 @@ mod tests {
     #[test]
     fn json_numbers_are_quantities() {
         let read = |text: &str| serde_json::from_str::<Quantity>(text).unwrap().0;
-        assert_eq!(
-            (read("2"), read("\"2Gi\""), read("0.5")),
-            ("2".into(), "2Gi".into(), "0.5".into())
-        );
+        assert_eq!((read("2"), read("\"2Gi\""), read("0.5")), ("2".into(), "2Gi".into(), "0.5".into()));
     }
 }

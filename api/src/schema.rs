@@ -78,11 +78,7 @@ impl S {
                 false,
                 Self::of_type("string").describe(&["Group and version of this object's schema."]),
             )
-            .property(
-                "kind",
-                false,
-                Self::of_type("string").describe(&["The kind of this object, in CamelCase."]),
-            )
+            .property("kind", false, Self::of_type("string").describe(&["The kind of this object, in CamelCase."]))
             .property("metadata", false, Self::of_type("object"))
     }
 
@@ -147,12 +143,7 @@ impl S {
     /// Takes over another object's properties and required names.
     #[must_use]
     pub fn inline(mut self, other: Self) -> Self {
-        let required: Vec<Value> = other
-            .0
-            .get("required")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
+        let required: Vec<Value> = other.0.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
         if let Some(Value::Object(properties)) = other.0.get("properties") {
             for (name, schema) in properties {
                 let must = required.iter().any(|r| r.as_str() == Some(name));
@@ -168,8 +159,7 @@ impl S {
     #[must_use]
     pub fn items(mut self, change: impl FnOnce(Self) -> Self) -> Self {
         if let Some(Value::Object(items)) = self.0.remove("items") {
-            self.0
-                .insert("items".to_owned(), Value::Object(change(Self(items)).0));
+            self.0.insert("items".to_owned(), Value::Object(change(Self(items)).0));
         }
         self
     }
@@ -262,8 +252,7 @@ impl S {
     /// A list whose elements server-side apply merges by this key.
     #[must_use]
     pub fn map_list(self, key: &str) -> Self {
-        self.with("x-kubernetes-list-type", "map")
-            .with("x-kubernetes-list-map-keys", vec![key])
+        self.with("x-kubernetes-list-type", "map").with("x-kubernetes-list-map-keys", vec![key])
     }
 }
 

@@ -5,9 +5,7 @@ pub mod conversion;
 pub mod v1alpha1;
 pub mod v1alpha2;
 
-pub use v1alpha1::{
-    Manifest, ManifestStatus, ResourceIdentifier, Work, WorkSpec, WorkStatus, WorkloadTemplate,
-};
+pub use v1alpha1::{Manifest, ManifestStatus, ResourceIdentifier, Work, WorkSpec, WorkStatus, WorkloadTemplate};
 pub use v1alpha2::*;
 
 use crate::record::string_enum;

@@ -248,11 +248,7 @@ pub trait PolicyKind:
 
     /// The permanent id, once admission has given one.
     fn permanent_id(&self) -> Option<&str> {
-        self.metadata()
-            .labels
-            .as_ref()?
-            .get(Self::PERMANENT_ID_LABEL)
-            .map(String::as_str)
+        self.metadata().labels.as_ref()?.get(Self::PERMANENT_ID_LABEL).map(String::as_str)
     }
 }
 
@@ -260,8 +256,7 @@ impl PolicyKind for PropagationPolicy {
     const NAMESPACED: bool = true;
     const PERMANENT_ID_LABEL: &'static str = crate::labels::PROPAGATION_POLICY_PERMANENT_ID;
     const NAME_ANNOTATION: &'static str = crate::annotations::PROPAGATION_POLICY_NAME;
-    const NAMESPACE_ANNOTATION: Option<&'static str> =
-        Some(crate::annotations::PROPAGATION_POLICY_NAMESPACE);
+    const NAMESPACE_ANNOTATION: Option<&'static str> = Some(crate::annotations::PROPAGATION_POLICY_NAMESPACE);
     const FINALIZER: &'static str = crate::finalizers::PROPAGATION_POLICY_CONTROLLER;
 
     fn spec(&self) -> &PropagationSpec {

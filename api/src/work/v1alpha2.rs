@@ -297,11 +297,9 @@ pub mod eviction {
     /// The taint manager.
     pub const PRODUCER_TAINT_MANAGER: &str = "TaintManager";
     /// Application failover of namespaced resources.
-    pub const PRODUCER_RB_APPLICATION_FAILOVER: &str =
-        "resource-binding-application-failover-controller";
+    pub const PRODUCER_RB_APPLICATION_FAILOVER: &str = "resource-binding-application-failover-controller";
     /// Application failover of cluster-scoped resources.
-    pub const PRODUCER_CRB_APPLICATION_FAILOVER: &str =
-        "cluster-resource-binding-application-failover-controller";
+    pub const PRODUCER_CRB_APPLICATION_FAILOVER: &str = "cluster-resource-binding-application-failover-controller";
 }
 
 impl ResourceBindingSpec {
@@ -320,27 +318,19 @@ impl ResourceBindingSpec {
     /// Replicas that this cluster got; 0 if it is not chosen.
     #[must_use]
     pub fn assigned_replicas(&self, cluster: &str) -> i32 {
-        self.clusters
-            .iter()
-            .find(|c| c.name == cluster)
-            .map_or(0, |c| c.replicas)
+        self.clusters.iter().find(|c| c.name == cluster).map_or(0, |c| c.replicas)
     }
 
     /// Whether a removal from this cluster is under way.
     #[must_use]
     pub fn is_evicting_from(&self, cluster: &str) -> bool {
-        self.graceful_eviction_tasks
-            .iter()
-            .any(|t| t.from_cluster == cluster)
+        self.graceful_eviction_tasks.iter().any(|t| t.from_cluster == cluster)
     }
 
     /// Whether scheduling is held back.
     #[must_use]
     pub fn scheduling_suspended(&self) -> bool {
-        self.suspension
-            .as_ref()
-            .and_then(|s| s.scheduling)
-            .unwrap_or(false)
+        self.suspension.as_ref().and_then(|s| s.scheduling).unwrap_or(false)
     }
 
     /// Whether propagation to this cluster is held back.
@@ -393,11 +383,7 @@ pub trait BindingKind:
 
     /// The permanent id, once admission has given one.
     fn permanent_id(&self) -> Option<&str> {
-        self.metadata()
-            .labels
-            .as_ref()?
-            .get(Self::PERMANENT_ID_LABEL)
-            .map(String::as_str)
+        self.metadata().labels.as_ref()?.get(Self::PERMANENT_ID_LABEL).map(String::as_str)
     }
 }
 
@@ -405,8 +391,7 @@ impl BindingKind for ResourceBinding {
     const NAMESPACED: bool = true;
     const PERMANENT_ID_LABEL: &'static str = crate::labels::RESOURCE_BINDING_PERMANENT_ID;
     const NAME_ANNOTATION: &'static str = crate::annotations::RESOURCE_BINDING_NAME;
-    const NAMESPACE_ANNOTATION: Option<&'static str> =
-        Some(crate::annotations::RESOURCE_BINDING_NAMESPACE);
+    const NAMESPACE_ANNOTATION: Option<&'static str> = Some(crate::annotations::RESOURCE_BINDING_NAMESPACE);
     const FINALIZER: &'static str = crate::finalizers::BINDING_CONTROLLER;
 
     fn spec(&self) -> &ResourceBindingSpec {
