@@ -47,6 +47,14 @@ impl Default for MemoryOptions {
     }
 }
 
+impl MemoryOptions {
+    /// For one of a thousand simulated members in a process: its history takes a few hundred KiB at most.
+    #[must_use]
+    pub fn small() -> Self {
+        Self { history_events: 200, history_bytes: 256 << 10, ..Self::default() }
+    }
+}
+
 /// A store in memory. Clones share the data.
 #[derive(Clone)]
 pub struct MemoryStore {
@@ -210,8 +218,9 @@ impl State {
         let prev = prev.map(|(prev, _)| prev);
         let create_revision = prev.as_ref().map_or(revision, |prev| prev.create_revision);
         let (kind, value) = match operation {
-            Operation::Create { value } => (EventKind::Create, value),
-            Operation::Update { value, .. } => (EventKind::Update, value),
+            // What is kept is copied: a buffer that JSON was printed into is up to twice as large as the text.
+            Operation::Create { value } => (EventKind::Create, Bytes::copy_from_slice(&value)),
+            Operation::Update { value, .. } => (EventKind::Update, Bytes::copy_from_slice(&value)),
             Operation::Delete { .. } => (EventKind::Delete, Bytes::new()),
         };
         if kind == EventKind::Delete {

@@ -138,3 +138,27 @@ impl Collector for StorageCollector {
         families
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        MemoryStore,
+        cache::{CacheOptions, Projection, ResourceSpec},
+    };
+
+    #[tokio::test]
+    async fn figures_are_exposed() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        store.create("/registry/configmaps/default/x", r#"{"metadata":{}}"#.into()).await.unwrap();
+        let cache = Arc::new(WatchCache::new(Arc::clone(&store), CacheOptions::default()));
+        let project = Arc::new(|object: &serde_json::Value| Projection::of(object, &[]));
+        cache.resource(&ResourceSpec { prefix: "/registry/configmaps/".to_owned(), project }).await.unwrap();
+        let registry = prometheus::Registry::new();
+        registry.register(Box::new(StorageCollector::new(store, cache))).unwrap();
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        for line in ["apiserver_storage_objects{resource=\"configmaps\"} 1", "karmada_store_writes_total 1"] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+}

@@ -41,12 +41,26 @@ impl Default for CacheOptions {
             min_events: 128,
             // 64 writers at 4,000/s fill this in 16 s: time enough for a watcher that was held up.
             max_events: 65_536,
-            max_event_bytes: 64 << 20,
+            max_event_bytes: 48 << 20,
             // kube-apiserver's: a client that reconnects after a minute continues.
             keep_events: Duration::from_secs(75),
             // kube-apiserver's limit for "too large resource version".
             wait: Duration::from_secs(3),
             load_page: 1_000,
+        }
+    }
+}
+
+impl CacheOptions {
+    /// For one of a thousand simulated members in a process.
+    #[must_use]
+    pub fn small() -> Self {
+        Self {
+            min_events: 16,
+            max_events: 2_048,
+            max_event_bytes: 2 << 20,
+            keep_events: Duration::from_secs(30),
+            ..Self::default()
         }
     }
 }

@@ -136,7 +136,8 @@ impl CacheEvent {
     }
 
     pub(super) fn weight(&self) -> usize {
-        self.entry.weight() + 200
+        // The encoded event counts too, though it is made only when somebody watches.
+        self.entry.weight() + self.entry.bytes().len() + 200
     }
 }
 

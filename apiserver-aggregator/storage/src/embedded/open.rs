@@ -21,6 +21,8 @@ use crate::{Event, Revision, StoreError};
 
 pub(super) const FILE: &str = "store.redb";
 const LOCK: &str = "lock";
+/// Smaller files are not worth rewriting.
+const SHRINK_FROM: u64 = 32 << 20;
 
 /// Numbers in the meta table.
 pub(super) const META_FORMAT: &str = "format";
@@ -50,6 +52,7 @@ pub(super) fn open(folder: &Path, options: &EmbeddedOptions) -> Result<Opened, S
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| open_error(folder, error))?;
     let (index, compacted) = unwinding(&file, || load(&file, &database))??;
     mark.check(&file, index.revision)?;
+    shrink(&file, &mut database, index.stored_bytes);
     Ok(Opened { database, lock, mark, index, compacted })
 }
 
@@ -115,6 +118,21 @@ fn unwinding<T>(file: &Path, work: impl FnOnce() -> T) -> Result<T, StoreError> 
             .unwrap_or("unreadable pages");
         StoreError::Corrupt { path: file.to_owned(), detail: detail.to_owned() }
     })
+}
+
+/// redb uses free pages again but never gives them back: a file that has become mostly free is rewritten, which takes
+/// less time the less there is to keep.
+fn shrink(file: &Path, database: &mut Database, stored_bytes: u64) {
+    let size = || fs::metadata(file).map_or(0, |metadata| metadata.len());
+    let before = size();
+    if before < SHRINK_FROM || before / 4 < stored_bytes {
+        return;
+    }
+    match unwinding(file, || database.compact()) {
+        Ok(Ok(_)) => tracing::info!(before, after = size(), "shrank the data file"),
+        Ok(Err(error)) => tracing::warn!(error = %error, "shrink the data file"),
+        Err(error) => tracing::warn!(error = %error, "shrink the data file"),
+    }
 }
 
 /// Reads all records into an index, or prepares a new file.

@@ -277,3 +277,25 @@ async fn a_full_disk_refuses_writes_loses_nothing_and_recovers() {
     let store = EmbeddedStore::open(&data, options()).unwrap();
     assert!(store.stats().keys > acknowledged.len() as u64);
 }
+
+#[tokio::test]
+async fn a_file_that_is_mostly_free_is_shrunk_when_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = || std::fs::metadata(folder.path().join("store.redb")).unwrap().len();
+    {
+        let store = EmbeddedStore::open(folder.path(), options()).unwrap();
+        let value = bytes::Bytes::from(vec![b'x'; 1 << 20]);
+        let mut revision = store.create("/r/a", value.clone()).await.unwrap();
+        for _ in 0..48 {
+            revision = store.update("/r/a", value.clone(), revision).await.unwrap();
+        }
+        store.compact(revision).await.unwrap();
+        while store.stats().stored_bytes > 2 << 20 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    let before = size();
+    let store = EmbeddedStore::open(folder.path(), options()).unwrap();
+    assert!(before > 32 << 20 && size() < before / 2, "{before} -> {}", size());
+    assert_eq!(store.get("/r/a").await.unwrap().kv.unwrap().value.len(), 1 << 20);
+}
