@@ -85,8 +85,7 @@ pub fn means(dependency: &Dependency, object: &Value) -> bool {
 }
 
 /// Why two bindings' wishes about a shared dependency don't agree: the text of a warning event.
-pub fn conflict_message(attached: &ResourceBindingSpec, parents: &[&ResourceBinding]) -> Option<String> {
-    let _ = attached;
+pub fn conflict_message(parents: &[&ResourceBinding]) -> Option<String> {
     let mut conflicts = Vec::new();
     let overwrites = |parent: &&ResourceBinding| parent.spec.conflict_resolution == Some(ConflictResolution::Overwrite);
     if parents.iter().any(overwrites) && !parents.iter().all(overwrites) {
@@ -224,4 +223,50 @@ pub fn listed_message(dependencies: &[Dependency]) -> String {
         })
         .collect();
     format!("Get dependencies([{}]) succeed.", list.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use karmada_api::work::v1alpha2::TargetCluster;
+    use serde_json::json;
+
+    use super::*;
+
+    fn parent(name: &str, cluster: &str, overwrite: bool) -> ResourceBinding {
+        let mut binding = ResourceBinding::default();
+        binding.metadata.namespace = Some("ns".to_owned());
+        binding.metadata.name = Some(name.to_owned());
+        binding.metadata.labels =
+            Some([(labels::RESOURCE_BINDING_PERMANENT_ID.to_owned(), format!("id-{name}"))].into());
+        binding.spec.propagate_deps = true;
+        binding.spec.clusters = vec![TargetCluster { name: cluster.to_owned(), ..TargetCluster::default() }];
+        if overwrite {
+            binding.spec.conflict_resolution = Some(ConflictResolution::Overwrite);
+        }
+        binding
+    }
+
+    #[test]
+    fn a_shared_dependency_follows_both_and_goes_with_the_last() {
+        let config = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "cfg", "namespace": "ns", "uid": "u", "resourceVersion": "1"}});
+        let (web, app) = (parent("web-deployment", "m1", false), parent("app-deployment", "m2", true));
+        let BindingPlan::Create(first) = attach(&web, &config, None, &[&web]).unwrap() else { panic!("it is new") };
+        assert_eq!(first.spec.conflict_resolution, Some(ConflictResolution::Abort));
+        assert!(first.spec.placement.is_none());
+        assert_eq!(attach(&web, &config, Some(&first), &[&web]).unwrap(), BindingPlan::Unchanged);
+
+        let BindingPlan::Update(both) = attach(&app, &config, Some(&first), &[&web, &app]).unwrap() else {
+            panic!("another one requires it")
+        };
+        assert_eq!(both.spec.conflict_resolution, Some(ConflictResolution::Overwrite));
+        assert_eq!(
+            conflict_message(&[&web, &app]).unwrap(),
+            "Dependency policy conflict detected: ConflictResolution conflicted (Overwrite vs Abort)."
+        );
+        let DetachPlan::Update(one) = detach(&both, "ns", "app-deployment", &[&web]) else { panic!("web needs it") };
+        assert_eq!(*one, *first);
+        assert_eq!(detach(&one, "ns", "web-deployment", &[]), DetachPlan::Delete);
+        assert_eq!(detach(&one, "ns", "stranger", &[&web]), DetachPlan::Unchanged);
+    }
 }

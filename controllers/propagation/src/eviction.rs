@@ -165,3 +165,77 @@ fn is_healthy_in<B: BindingKind>(binding: &B, cluster: &str) -> bool {
 pub fn message(cluster: &str) -> String {
     format!("Evict from cluster {cluster} succeed.")
 }
+
+#[cfg(test)]
+mod tests {
+    use karmada_api::work::v1alpha2::{AggregatedStatusItem, ResourceBinding, TargetCluster};
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(600);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + second).unwrap()
+    }
+
+    fn target(name: &str) -> TargetCluster {
+        TargetCluster { name: name.to_owned(), replicas: 2, ..TargetCluster::default() }
+    }
+
+    fn health(name: &str, health: ResourceHealth) -> AggregatedStatusItem {
+        AggregatedStatusItem { cluster_name: name.to_owned(), health: Some(health), ..AggregatedStatusItem::default() }
+    }
+
+    /// A binding that has just been evicted from m1, its task stamped at second 0.
+    fn evicted() -> ResourceBinding {
+        let mut binding = ResourceBinding::default();
+        binding.metadata.generation = Some(2);
+        binding.status.scheduler_observed_generation = 2;
+        binding.spec.clusters = vec![target("m1")];
+        assert!(evict(
+            &mut binding.spec,
+            "m1",
+            Eviction { reason: "TaintUntolerated".to_owned(), ..Eviction::default() }
+        ));
+        assert!(!evict(&mut binding.spec, "m1", Eviction::default()));
+        assert_eq!(binding.spec.graceful_eviction_tasks[0].replicas, Some(2));
+        let plan = plan_tasks(&binding, TIMEOUT, at(0));
+        assert_eq!(plan.look_again, Some(TIMEOUT));
+        binding.spec.graceful_eviction_tasks = plan.tasks.unwrap();
+        binding
+    }
+
+    #[test]
+    fn the_old_copy_waits_for_the_new_one() {
+        let mut binding = evicted();
+        binding.spec.clusters = vec![target("m2")];
+        binding.status.aggregated_status =
+            vec![health("m1", ResourceHealth::Healthy), health("m2", ResourceHealth::Unhealthy)];
+        let plan = plan_tasks(&binding, TIMEOUT, at(100));
+        assert_eq!((plan.tasks, plan.look_again), (None, Some(Duration::from_secs(500))));
+
+        binding.status.aggregated_status[1] = health("m2", ResourceHealth::Healthy);
+        let plan = plan_tasks(&binding, TIMEOUT, at(100));
+        assert_eq!((plan.tasks, plan.evicted), (Some(vec![]), vec!["m1".to_owned()]));
+    }
+
+    #[test]
+    fn time_runs_out_when_there_is_a_new_copy() {
+        let mut binding = evicted();
+        binding.spec.clusters = vec![target("m2")];
+        assert_eq!(plan_tasks(&binding, TIMEOUT, at(600)).evicted, ["m1"]);
+        binding.spec.graceful_eviction_tasks[0].suppress_deletion = Some(true);
+        assert_eq!(plan_tasks(&binding, TIMEOUT, at(6000)), TaskPlan::default());
+        binding.spec.graceful_eviction_tasks[0].suppress_deletion = Some(false);
+        assert_eq!(plan_tasks(&binding, TIMEOUT, at(1)).evicted, ["m1"]);
+    }
+
+    #[test]
+    fn the_last_healthy_copy_stays_while_nothing_fits() {
+        let mut binding = evicted();
+        binding.status.aggregated_status = vec![health("m1", ResourceHealth::Healthy)];
+        assert_eq!(plan_tasks(&binding, TIMEOUT, at(6000)), TaskPlan::default());
+        binding.status.aggregated_status = vec![health("m1", ResourceHealth::Unhealthy)];
+        assert_eq!(plan_tasks(&binding, TIMEOUT, at(6000)).evicted, ["m1"]);
+    }
+}

@@ -55,7 +55,7 @@ pub enum ApplyError {
         /// The member.
         cluster: String,
         /// Why.
-        source: InterpretError,
+        source: Box<InterpretError>,
     },
 }
 
@@ -84,7 +84,7 @@ pub fn plan_apply(
             kind: kind(),
             key: key(),
             cluster: cluster.to_owned(),
-            source,
+            source: Box::new(source),
         })?;
     }
     Ok(if is_applied(&desired, observed) { ApplyPlan::Unchanged } else { ApplyPlan::Update(desired) })

@@ -14,6 +14,8 @@ pub mod claim;
 pub mod index;
 pub mod preemption;
 pub mod selector;
+#[cfg(test)]
+mod tests;
 
 use karmada_api::policy::PolicyKind;
 
