@@ -5,13 +5,25 @@
 //! controllers, and makes a control plane or a simulated member of it.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests"))]
 
+pub mod admission;
+pub mod apiserver;
 pub mod authn;
 pub mod authz;
+pub mod config;
+pub mod controllers;
+pub mod crds;
+pub mod health;
+pub mod inprocess;
 pub mod kubeconfig;
 pub mod mirror;
 pub mod objects;
 pub mod pki;
+pub mod reviews;
 pub mod serve;
+pub mod server;
+
+pub use config::ServerConfig;
+pub use server::{Server, StartError};
 
 use axum::{
     body::Body,

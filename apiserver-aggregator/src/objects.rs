@@ -1,5 +1,7 @@
 //! Reading single objects of this server from inside its process.
 
+use std::sync::{Arc, OnceLock};
+
 use async_trait::async_trait;
 use karmada_machinery::{GroupVersionResource, StatusError};
 use serde_json::Value;
@@ -14,4 +16,31 @@ pub trait ObjectReader: Send + Sync {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Value>, StatusError>;
+}
+
+/// A reader that is known only after those who need it: authentication is part of the router that it reads through.
+#[derive(Default)]
+pub struct LateReader(OnceLock<Arc<dyn ObjectReader>>);
+
+impl LateReader {
+    /// Names the reader; the first one stays.
+    pub fn set(&self, reader: Arc<dyn ObjectReader>) {
+        // A second reader could only be another way to the same objects.
+        let _ = self.0.set(reader);
+    }
+}
+
+#[async_trait]
+impl ObjectReader for LateReader {
+    async fn get(
+        &self,
+        resource: &GroupVersionResource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Value>, StatusError> {
+        match self.0.get() {
+            Some(reader) => reader.get(resource, namespace, name).await,
+            None => Err(StatusError::unavailable("the server is starting")),
+        }
+    }
 }

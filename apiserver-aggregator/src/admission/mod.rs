@@ -1,0 +1,5 @@
+//! Admission plugins of the server's process.
+
+pub mod lifecycle;
+pub mod namespaces;
+pub mod services;
