@@ -16,10 +16,14 @@ pub mod binding;
 pub mod binding_status;
 pub mod cluster;
 pub mod context;
+pub mod dependencies;
 pub mod detector;
 mod error;
 pub mod kinds;
+pub mod namespace;
+mod system_works;
 pub mod templates;
+pub mod unified_auth;
 
 pub use context::{Context, Options};
 pub use error::Error;

@@ -27,6 +27,9 @@ pub fn wire(ctx: &Arc<Context>) {
     ctx.templates.listen(move |key, change| {
         if let Some(ctx) = shared.upgrade() {
             on_template(&ctx, key, change);
+            if !change.initial {
+                crate::dependencies::on_template(&ctx, key);
+            }
         }
     });
     wire_policy::<PropagationPolicy>(ctx);
