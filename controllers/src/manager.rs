@@ -79,7 +79,9 @@ impl Manager {
 
         let mut tasks = JoinSet::new();
         {
-            use karmada_federation::{binding, binding_status, cluster, dependencies, detector, namespace, unified_auth};
+            use karmada_federation::{
+                binding, binding_status, cluster, dependencies, detector, namespace, unified_auth,
+            };
             use karmada_member::{cluster_status, execution, work_status};
             let tasks = &mut tasks;
             detector::wire(&federation);

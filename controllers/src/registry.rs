@@ -63,7 +63,10 @@ impl Selection {
     /// A key that does not exist, or a controller that is named and not available yet.
     pub fn parse(items: &[String]) -> Result<Self, String> {
         let find = |key: &str| {
-            REGISTRY.iter().find(|c| c.key == key).ok_or_else(|| format!("{key:?} is not in the list of known controllers"))
+            REGISTRY
+                .iter()
+                .find(|c| c.key == key)
+                .ok_or_else(|| format!("{key:?} is not in the list of known controllers"))
         };
         let mut chosen = BTreeSet::new();
         if items.iter().any(|i| i == "*") {

@@ -203,9 +203,7 @@ pub async fn register(
     ensure(control, &namespaces(), "", &namespace).await?;
     let mut written = Vec::new();
     if let Some(credentials) = credentials {
-        let reference = |name: &str| {
-            Some(LocalSecretReference { namespace: space.to_owned(), name: name.to_owned() })
-        };
+        let reference = |name: &str| Some(LocalSecretReference { namespace: space.to_owned(), name: name.to_owned() });
         if report.credentials {
             let data = json!({"token": credentials.token, "caBundle": credentials.ca_bundle});
             write_secret(control, name, &data).await?;
@@ -242,11 +240,10 @@ async fn write_secret(control: &Patcher, name: &str, data: &Value) -> Result<(),
             // stringData would be written each time; only a difference counts.
             let present = control.get(&secrets(), space, name).await?.unwrap_or_default();
             let encode = |v: &Value| base64::engine::general_purpose::STANDARD.encode(v.as_str().unwrap_or_default());
-            let same = data
-                .as_object()
-                .into_iter()
-                .flatten()
-                .all(|(k, v)| present.get("data").and_then(|d| d.get(k)).and_then(Value::as_str) == Some(&encode(v)));
+            let same =
+                data.as_object().into_iter().flatten().all(|(k, v)| {
+                    present.get("data").and_then(|d| d.get(k)).and_then(Value::as_str) == Some(&encode(v))
+                });
             if !same {
                 let patch = json!({"stringData": data});
                 control.patch(&secrets(), space, name, "", PatchKind::Merge, &patch).await?;

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use karmada_api::cluster::{Cluster, Taint, condition as ready};
+use karmada_api::cluster::{Cluster, condition as ready};
 use karmada_api::work::v1alpha1::Work;
-use karmada_api::{events, finalizers, labels, names, taints};
+use karmada_api::{events, finalizers, labels, names};
+use karmada_propagation::cluster::taints;
 use karmada_propagation::condition::{self, Wanted};
 use karmada_runtime::events::{EventType, reference_typed};
 use karmada_runtime::patcher::{DeleteOptions, PatchKind};
@@ -135,54 +136,18 @@ async fn ensure_execution_space(ctx: &Context, cluster: &Cluster) -> Result<(), 
     }
 }
 
-/// The taints that follow from the Ready condition; nothing if they are as they should be.
-fn taints_for(cluster: &Cluster) -> Option<Vec<Taint>> {
-    let wanted = match cluster.ready_status() {
-        Some("True") => None,
-        Some("Unknown") => Some(taints::UNREACHABLE),
-        _ => Some(taints::NOT_READY),
-    };
-    let ours = |taint: &Taint| {
-        (taint.key == taints::NOT_READY || taint.key == taints::UNREACHABLE)
-            && taint.effect == taints::EFFECT_NO_SCHEDULE
-    };
-    let mut all: Vec<Taint> =
-        cluster.spec.taints.iter().filter(|t| !ours(t) || Some(t.key.as_str()) == wanted).cloned().collect();
-    if let Some(key) = wanted
-        && !all.iter().any(|t| ours(t) && t.key == key)
-    {
-        all.push(Taint { key: key.to_owned(), effect: taints::EFFECT_NO_SCHEDULE.to_owned(), ..Taint::default() });
-    }
-    (all != cluster.spec.taints).then_some(all)
-}
-
 async fn follow_ready(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
-    let Some(wanted) = taints_for(cluster) else { return Ok(()) };
+    let Some(wanted) = taints::from_ready(cluster, Timestamp::now()) else { return Ok(()) };
     let name = cluster.metadata.name.as_deref().unwrap_or_default();
     // The list is replaced whole, so it is written against what was read.
     let patch = json!({
         "metadata": {"resourceVersion": cluster.metadata.resource_version},
         "spec": {"taints": wanted},
     });
-    let shown = if wanted.is_empty() {
-        "cluster now does not have taints".to_owned()
-    } else {
-        let list: Vec<String> = wanted
-            .iter()
-            .map(|t| {
-                if t.value.is_empty() {
-                    format!("{{{}:{}}}", t.key, t.effect)
-                } else {
-                    format!("{{{}={}:{}}}", t.key, t.value, t.effect)
-                }
-            })
-            .collect();
-        format!("cluster now has taints([{}])", list.join(", "))
-    };
     match ctx.control.patch(&Resource::of::<Cluster>(), "", name, "", PatchKind::Merge, &patch).await {
         Ok(stored) => {
             ctx.clusters.observe(&stored);
-            let message = format!("Update Cluster({name}) with taints({shown}) succeed");
+            let message = taints::message(name, &wanted, true);
             event(ctx, cluster, EventType::Normal, events::TAINT_CLUSTER_SUCCEED, message);
             Ok(())
         }
@@ -349,54 +314,5 @@ async fn check(
         Err(error) => {
             tracing::debug!(cluster = %key, error = karmada_runtime::error::chain(&error), "mark a silent cluster");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cluster(status: Option<&str>, present: &[(&str, &str)]) -> Cluster {
-        let mut cluster = Cluster::default();
-        for (key, effect) in present {
-            cluster.spec.taints.push(Taint {
-                key: (*key).to_owned(),
-                effect: (*effect).to_owned(),
-                ..Taint::default()
-            });
-        }
-        if let Some(status) = status {
-            let status = match status {
-                "True" => "True",
-                "False" => "False",
-                _ => "Unknown",
-            };
-            let wanted = Wanted { kind: ready::READY, status, reason: "r".to_owned(), message: String::new() };
-            condition::set(&mut cluster.status.conditions, &wanted, Timestamp::UNIX_EPOCH);
-        }
-        cluster
-    }
-
-    fn keys(taints: Option<Vec<Taint>>) -> Option<Vec<String>> {
-        taints.map(|all| all.into_iter().map(|t| t.key).collect())
-    }
-
-    #[test]
-    fn taints_follow_the_ready_condition_and_leave_others_alone() {
-        let foreign = ("example.io/x", "NoExecute");
-        assert_eq!(
-            keys(taints_for(&cluster(None, &[foreign]))),
-            Some(vec!["example.io/x".to_owned(), taints::NOT_READY.to_owned()])
-        );
-        assert_eq!(
-            keys(taints_for(&cluster(Some("Unknown"), &[(taints::NOT_READY, "NoSchedule")]))),
-            Some(vec![taints::UNREACHABLE.to_owned()])
-        );
-        assert_eq!(
-            keys(taints_for(&cluster(Some("True"), &[(taints::UNREACHABLE, "NoSchedule"), foreign]))),
-            Some(vec!["example.io/x".to_owned()])
-        );
-        assert_eq!(taints_for(&cluster(Some("True"), &[foreign])), None);
-        assert_eq!(taints_for(&cluster(Some("False"), &[(taints::NOT_READY, "NoSchedule")])), None);
     }
 }

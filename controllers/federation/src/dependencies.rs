@@ -247,8 +247,7 @@ async fn let_go(ctx: &Context, key: &ObjectKey, binding: &ResourceBinding) -> Re
     if !held.iter().any(|f| f == finalizers::BINDING_DEPENDENCIES_DISTRIBUTOR) {
         return Ok(Outcome::Done);
     }
-    let rest: Vec<String> =
-        held.into_iter().filter(|f| f != finalizers::BINDING_DEPENDENCIES_DISTRIBUTOR).collect();
+    let rest: Vec<String> = held.into_iter().filter(|f| f != finalizers::BINDING_DEPENDENCIES_DISTRIBUTOR).collect();
     let version = binding.metadata.resource_version.clone().unwrap_or_default();
     let resource = Resource::of::<ResourceBinding>();
     match ctx.control.set_finalizers(&resource, &key.namespace, &key.name, &version, &rest).await {

@@ -63,8 +63,7 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
         ctx.wait_synced().await;
-        let spec =
-            ControllerSpec { name: "namespace-sync-controller", concurrency: ctx.options.concurrent_namespaces };
+        let spec = ControllerSpec { name: "namespace-sync-controller", concurrency: ctx.options.concurrent_namespaces };
         let queue = ctx.queues.namespaces.clone();
         controller::run(spec, queue, stop, move |key| {
             let ctx = Arc::clone(&ctx);

@@ -104,7 +104,8 @@ async fn reconcile(ctx: &Context, roles: &Roles, key: &ObjectKey) -> Result<Outc
             Ok(Written::Yes) => wrote = true,
             Ok(Written::Unchanged) => {}
             Err(error) => {
-                let message = format!("failed to sync impersonation config to cluster({}): {}", key.name, chain(&error));
+                let message =
+                    format!("failed to sync impersonation config to cluster({}): {}", key.name, chain(&error));
                 let reason = events::SYNC_IMPERSONATION_CONFIG_FAILED;
                 ctx.recorder.event(about(&cluster), EventType::Warning, reason, message);
                 return Err(error);

@@ -295,8 +295,8 @@ impl Patcher {
     }
 
     fn typed_value<K: Serialize>(resource: &Resource, object: &K) -> Result<Value, Error> {
-        let mut value = serde_json::to_value(object)
-            .map_err(|source| Error::Codec { what: resource.plural.clone(), source })?;
+        let mut value =
+            serde_json::to_value(object).map_err(|source| Error::Codec { what: resource.plural.clone(), source })?;
         value["apiVersion"] = resource.api_version().into();
         value["kind"] = resource.kind.clone().into();
         Ok(value)

@@ -87,7 +87,7 @@ async fn preempt<P: Policy>(ctx: &Context, policy: &P) -> Result<(), Error> {
         };
         let Some(template) = ctx.templates.get(&key) else { continue };
         let Some(incumbent) = claimed_by(&template) else { continue };
-        let Some((standing, described)) = incumbent_of(ctx, &incumbent) else { continue };
+        let Some((standing, message)) = incumbent_of(ctx, policy, &incumbent) else { continue };
         if !preemption::may_preempt::<P>(policy.priority(), standing) || object::is_deleting(&template) {
             continue;
         }
@@ -98,7 +98,6 @@ async fn preempt<P: Policy>(ctx: &Context, policy: &P) -> Result<(), Error> {
         match written {
             Ok(stored) => {
                 ctx.templates.observe(&stored);
-                let message = preemption::message(&preemption::described(policy), &described);
                 ctx.recorder.event_on(&template, EventType::Normal, events::PREEMPT_POLICY_SUCCEED, message);
                 enqueue(ctx, &key, false, PRIORITY_LIVE);
             }
@@ -113,17 +112,18 @@ async fn preempt<P: Policy>(ctx: &Context, policy: &P) -> Result<(), Error> {
     Ok(())
 }
 
-fn incumbent_of(ctx: &Context, claim: &ClaimedBy) -> Option<(Incumbent, String)> {
+/// The policy that a template follows, and the event's text if `policy` takes the template over.
+fn incumbent_of<P: Policy>(ctx: &Context, policy: &P, claim: &ClaimedBy) -> Option<(Incumbent, String)> {
     match claim {
         ClaimedBy::Policy { namespace, name } => {
-            let policy = ctx.policies.get(&ObjectKey::new(namespace, name))?;
-            let standing = Incumbent { namespaced: true, priority: policy.spec.priority.unwrap_or_default() };
-            Some((standing, preemption::described(policy.as_ref())))
+            let present = ctx.policies.get(&ObjectKey::new(namespace, name))?;
+            let standing = Incumbent { namespaced: true, priority: present.spec.priority.unwrap_or_default() };
+            Some((standing, preemption::message(policy, present.as_ref())))
         }
         ClaimedBy::ClusterPolicy { name } => {
-            let policy = ctx.cluster_policies.get(&ObjectKey::cluster_scoped(name))?;
-            let standing = Incumbent { namespaced: false, priority: policy.spec.priority.unwrap_or_default() };
-            Some((standing, preemption::described(policy.as_ref())))
+            let present = ctx.cluster_policies.get(&ObjectKey::cluster_scoped(name))?;
+            let standing = Incumbent { namespaced: false, priority: present.spec.priority.unwrap_or_default() };
+            Some((standing, preemption::message(policy, present.as_ref())))
         }
     }
 }

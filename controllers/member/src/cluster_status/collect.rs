@@ -97,8 +97,8 @@ pub(super) async fn collect(ctx: &Context, cluster: &Cluster, member: &Arc<Membe
     if let Some((nodes, pods)) = caches(ctx, member).await {
         let nodes: Vec<Node> = nodes.list().into_iter().map(|(_, node)| Node::clone(&node)).collect();
         let pods: Vec<Pod> = pods.list().into_iter().map(|(_, pod)| Pod::clone(&pod)).collect();
-        let modeling = ctx.options.resource_modeling
-            && ctx.options.gates.enabled(Feature::CustomizedClusterResourceModeling);
+        let modeling =
+            ctx.options.resource_modeling && ctx.options.gates.enabled(Feature::CustomizedClusterResourceModeling);
         let models = if modeling { cluster.spec.resource_models.as_slice() } else { &[] };
         status.node_summary = Some(resources::node_summary(&nodes));
         status.resource_summary = Some(resources::resource_summary(&nodes, &pods, models));

@@ -103,8 +103,7 @@ fn unready(ctx: &Context, cluster: &Cluster, probe: Probe) -> ClusterStatus {
 
 fn set_ready(ctx: &Context, cluster: &Cluster, status: &mut ClusterStatus, observed: condition::Wanted) {
     let name = cluster.metadata.name.clone().unwrap_or_default();
-    let thresholds =
-        Thresholds { success: ctx.options.success_threshold, failure: ctx.options.failure_threshold };
+    let thresholds = Thresholds { success: ctx.options.success_threshold, failure: ctx.options.failure_threshold };
     let now = Timestamp::now();
     let reported = condition::find(&cluster.status.conditions, karmada_api::cluster::condition::READY);
     let mut entry = ctx.health.entry(name).or_default();
@@ -119,10 +118,8 @@ fn set_enablements(status: &mut ClusterStatus, found: ApiEnablements) {
 
 async fn write(ctx: &Context, cluster: &Cluster, status: &ClusterStatus) -> Result<(), karmada_runtime::Error> {
     let encode = |status: &ClusterStatus| {
-        serde_json::to_value(status).map_err(|source| karmada_runtime::Error::Codec {
-            what: "cluster status".to_owned(),
-            source,
-        })
+        serde_json::to_value(status)
+            .map_err(|source| karmada_runtime::Error::Codec { what: "cluster status".to_owned(), source })
     };
     let Some(change) = merge_diff(&encode(&cluster.status)?, &encode(status)?) else { return Ok(()) };
     // The list of conditions has several writers, so the status is written against what was read.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use karmada_api::cluster::Cluster;
 use karmada_api::events;
-use karmada_api::work::v1alpha1::{ManifestStatus, Work};
 use karmada_api::work::ResourceHealth;
+use karmada_api::work::v1alpha1::{ManifestStatus, Work};
 use karmada_propagation::object;
 use karmada_propagation::status::{manifest_status, message, reflect, with_manifest_status};
 use karmada_runtime::events::{EventType, reference_typed};
