@@ -199,6 +199,7 @@ impl<'a> FieldManager<'a> {
         let mut object = if object.is_object() { object.clone() } else { Value::Object(Map::new()) };
         meta::remove(&mut object, "managedFields");
         if self.schema.flavor() == Flavor::Typed {
+            drop_nulls(&mut object);
             fill(&mut object, &zero(self.schema.root(), 0));
         }
         object
@@ -341,6 +342,8 @@ fn zero(node: Node<'_>, depth: usize) -> Map<String, Value> {
     for (name, field) in node.own_fields().filter(|(_, field)| field.go_field() == GoField::Always) {
         let value = match field.kind() {
             JsonType::Object if field.has_fields() => Value::Object(zero(field, depth + 1)),
+            // Times are null, not empty.
+            JsonType::String if field.format() == Some("date-time") => Value::Null,
             JsonType::String => "".into(),
             JsonType::Boolean => false.into(),
             JsonType::Integer | JsonType::Number => 0.into(),
@@ -349,6 +352,14 @@ fn zero(node: Node<'_>, depth: usize) -> Map<String, Value> {
         map.insert(name.to_owned(), value);
     }
     map
+}
+
+/// Removes nulls of objects, which Go writes for times that are not set; items of lists are compared as they stand.
+fn drop_nulls(object: &mut Value) {
+    if let Value::Object(map) = object {
+        map.retain(|_, value| !value.is_null());
+        map.values_mut().for_each(drop_nulls);
+    }
 }
 
 /// Adds what is missing, also within objects that are there.

@@ -8,6 +8,17 @@ use super::{
     path::PathElement,
     shape::{Atom, Type, atom},
 };
+use crate::schema::ListType;
+
+/// Whether the schema says that values of the type are replaced whole.
+fn is_declared_atomic(ty: Type<'_>) -> bool {
+    matches!(ty, Type::Declared(_))
+        && match atom(ty, None) {
+            Atom::List(list) => list.kind == ListType::Atomic,
+            Atom::Map(map) => map.atomic,
+            Atom::Scalar(_) => false,
+        }
+}
 
 /// A set of paths. A path may be a member without what lies below it, and the other way round.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,6 +156,34 @@ impl FieldSet {
                 _ => {}
             }
             children.insert(step.clone(), child.with_named_fields(child_type));
+        }
+        Self { members, children }
+    }
+
+    /// The set as it is under a schema in which values may have become atomic since it was written: whoever managed
+    /// something in such a value manages the whole. Values that became granular are taken to have been so always.
+    #[must_use]
+    pub(super) fn under_schema(&self, ty: Type<'_>) -> Self {
+        let atom = atom(ty, None);
+        let mut members = self.members.clone();
+        let mut children = BTreeMap::new();
+        for (step, child) in &self.children {
+            let child_type = match (&atom, step) {
+                (Atom::Map(map), PathElement::Field(name)) => map.value(name),
+                (Atom::List(list), PathElement::Key(_)) => Some(list.items),
+                _ => None,
+            };
+            match child_type {
+                Some(ty) if is_declared_atomic(ty) => {
+                    members.insert(step.clone());
+                }
+                Some(ty) => {
+                    children.insert(step.clone(), child.under_schema(ty));
+                }
+                None => {
+                    children.insert(step.clone(), child.clone());
+                }
+            }
         }
         Self { members, children }
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::path::{Literal, PathElement};
 use crate::{
     patch::go,
-    schema::{ListType, MapType, Node, Type as JsonType},
+    schema::{Flavor, ListType, MapType, Node, Type as JsonType},
 };
 
 /// The type of a place in an object.
@@ -75,6 +75,14 @@ pub(super) fn atom<'a>(ty: Type<'a>, value: Option<&Value>) -> Atom<'a> {
     if node.int_or_string() || node.quantity() {
         return Atom::Scalar(Scalar::Any);
     }
+    let bare = !node.has_fields() && node.additional().is_none();
+    if bare && node.flavor() == Flavor::Typed && matches!(node.kind(), JsonType::Any | JsonType::Object) {
+        // Raw extensions and free JSON of Go types are merged as wholes.
+        return match deduce() {
+            Atom::Map(_) => Atom::Map(Map { atomic: true, ..DEDUCED_MAP }),
+            other => other,
+        };
+    }
     match node.kind() {
         JsonType::String => match node.format() {
             None | Some("" | "byte") => Atom::Scalar(Scalar::String),
@@ -86,7 +94,7 @@ pub(super) fn atom<'a>(ty: Type<'a>, value: Option<&Value>) -> Atom<'a> {
             let items = node.items().map_or(Type::Deduced, Type::Declared);
             Atom::List(List { kind: node.list_type(), items, node: Some(node) })
         }
-        JsonType::Any if !node.has_fields() && node.additional().is_none() => deduce(),
+        JsonType::Any if bare => deduce(),
         JsonType::Any | JsonType::Object => {
             let element = match node.additional() {
                 Some(additional) => Some(Type::Declared(additional)),

@@ -69,6 +69,15 @@ impl<'a> Updater<'a> {
         }
     }
 
+    /// Adapts what was written before a schema changed.
+    fn follow_schema(&self, object: &Value, managers: &mut Managers) {
+        for entry in managers.values_mut() {
+            if let Some(version) = self.in_version(object, &entry.api_version) {
+                entry.fields = entry.fields.under_schema(version.ty());
+            }
+        }
+    }
+
     /// Takes changed and removed fields from everybody but the one who writes. Without force, a changed field that
     /// somebody else manages is a conflict. Gives what changed.
     fn transfer(
@@ -124,6 +133,7 @@ impl<'a> Updater<'a> {
 
     /// Ownership after a create, update or patch: whoever changed a field has it. Gives the fields that the writer took.
     pub(super) fn update(&self, old: &Value, new: &Value, managers: &mut Managers) -> FieldSet {
+        self.follow_schema(old, managers);
         match self.transfer(old, new, managers, None, true) {
             Ok(comparison) => comparison.changed(),
             // Cannot be: conflicts are forced.
@@ -141,6 +151,7 @@ impl<'a> Updater<'a> {
         applier: &ManagerId,
         force: bool,
     ) -> Result<Value, Conflicts> {
+        self.follow_schema(live, managers);
         let merged = typed::merge(self.ty(), live, applied);
         let fields = typed::field_set(self.ty(), applied).recursive_difference(self.ignored);
         let entry = Entry { fields, api_version: self.api_version.to_owned(), time: None };
@@ -161,13 +172,26 @@ impl<'a> Updater<'a> {
         Ok(pruned)
     }
 
-    /// Removes what was applied last time, then adds back what somebody manages, then what the applier never had.
+    /// Back in the version of the request.
+    fn back(&self, object: Value, api_version: &str) -> Option<Value> {
+        match self.versions {
+            Some(versions) if api_version != self.api_version => {
+                versions.convert(&object, self.api_version).map(|(object, _)| object)
+            }
+            _ => Some(object),
+        }
+    }
+
+    /// Removes what was applied last time, then adds back what somebody manages, then what the applier never had. Objects
+    /// that cannot be converted are left as they are.
     fn prune(&self, merged: &Value, managers: &Managers, last: &Entry) -> Value {
-        let Some(in_last) = self.in_version(merged, &last.api_version) else {
-            return merged.clone();
-        };
+        self.try_prune(merged, managers, last).unwrap_or_else(|| merged.clone())
+    }
+
+    fn try_prune(&self, merged: &Value, managers: &Managers, last: &Entry) -> Option<Value> {
+        let in_last = self.in_version(merged, &last.api_version)?;
         let last_named = in_last.named(&last.fields);
-        let mut pruned = in_last.without(&last_named);
+        let mut pruned = self.back(in_last.without(&last_named), &last.api_version)?;
 
         let mut managed: BTreeMap<&str, FieldSet> = BTreeMap::new();
         for entry in managers.values() {
@@ -176,27 +200,20 @@ impl<'a> Updater<'a> {
         // The version pruned in comes first: what it misses might not convert.
         let first = managed.remove(last.api_version.as_str()).map(|set| (last.api_version.as_str(), set));
         for (api_version, owned) in first.into_iter().chain(managed) {
-            // The object so far is in the version of the last pass; only renaming is needed without converters.
             let (Some(whole), Some(part)) =
                 (self.in_version(merged, api_version), self.in_version(&pruned, api_version))
             else {
                 continue;
             };
             let gone = whole.named(&whole.fields()).difference(&part.named(&part.fields()).union(&whole.named(&owned)));
-            pruned = whole.without(&gone);
+            let kept = whole.without(&gone);
+            drop(part);
+            pruned = self.back(kept, api_version)?;
         }
 
-        let Some(part) = self.in_version(&pruned, &last.api_version) else {
-            return merged.clone();
-        };
+        let part = self.in_version(&pruned, &last.api_version)?;
         let missing = in_last.named(&in_last.fields()).difference(&part.named(&part.fields()));
-        let result = in_last.without(&missing.intersection(&last_named));
-        match self.versions {
-            Some(versions) if last.api_version != self.api_version => {
-                versions.convert(&result, self.api_version).map_or_else(|| merged.clone(), |(object, _)| object)
-            }
-            _ => result,
-        }
+        self.back(in_last.without(&missing.intersection(&last_named)), &last.api_version)
     }
 }
 
