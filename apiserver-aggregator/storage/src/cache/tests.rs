@@ -243,6 +243,19 @@ async fn values_that_are_no_objects_hide_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_projection_that_fails_hides_its_object_only() {
+    let fixture = Fixture::new(CacheOptions::default());
+    let project: super::Project = Arc::new(|object| {
+        assert!(object["metadata"]["name"] != "bad", "this panic is part of the test");
+        Projection::default()
+    });
+    let cache = fixture.caches.resource(&ResourceSpec { prefix: PREFIX.to_owned(), project }).await.unwrap();
+    fixture.put("a/bad", "web").await;
+    fixture.put("a/good", "web").await;
+    assert_eq!(paths(&cache, At::Latest, ListOptions::default()).await, (vec!["a/good".into()], 2));
+}
+
+#[tokio::test]
 async fn a_stopped_cache_ends_its_watchers_and_can_be_loaded_again() {
     let fixture = Fixture::new(CacheOptions::default());
     let cache = fixture.cache().await;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::Ordering,
@@ -69,10 +70,18 @@ impl Writer {
             };
             let (requests, idle) = self.gather(first, commands);
             let expired = self.expired();
-            if (!requests.is_empty() || !expired.is_empty()) && !self.commit(requests, expired) {
+            // redb asserts what it expects of its pages: damage that shows only now must not end this thread, but be
+            // treated like any other failure of the data file.
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                let usable = (requests.is_empty() && expired.is_empty()) || self.commit(requests, expired);
+                if usable {
+                    self.compaction.step(&self.shared, idle);
+                }
+                usable
+            }));
+            if !done.unwrap_or(false) {
                 self.open_again(commands);
             }
-            self.compaction.step(&self.shared, idle);
         }
     }
 

@@ -101,8 +101,10 @@ async fn killed_stores_keep_what_they_acknowledged() {
     let mut last: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     let mut highest = 0;
     let mut total = 0;
-    for round in 0..8u64 {
-        let acknowledged = run_and_kill(folder.path(), Duration::from_millis(300 + 70 * round));
+    // More rounds for a longer soak: KARMADA_STORE_CRASH_ROUNDS=50.
+    let rounds = std::env::var("KARMADA_STORE_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(8);
+    for round in 0..rounds {
+        let acknowledged = run_and_kill(folder.path(), Duration::from_millis(300 + 70 * (round % 8)));
         total += acknowledged.len();
         for (writer, count, revision) in acknowledged {
             assert!(revision > highest, "revision {revision} was used before");

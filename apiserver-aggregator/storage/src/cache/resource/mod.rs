@@ -8,6 +8,7 @@ use std::{
     cmp::Ordering as Order,
     collections::{BTreeSet, HashMap},
     ops::Bound,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -361,7 +362,12 @@ impl ResourceCache {
     }
 
     fn make_entry(&self, key: &Arc<str>, value: &[u8], revision: Revision, created: Revision) -> Option<Entry> {
-        let entry = Entry::new(Arc::clone(key), self.prefix.len(), value, revision, created, &*self.project);
+        // The projection belongs to whoever serves the resource; should it fail on an object, the object is not shown,
+        // and the thread that shows everybody's writes goes on.
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            Entry::new(Arc::clone(key), self.prefix.len(), value, revision, created, &*self.project)
+        }));
+        let entry = made.unwrap_or_default();
         if entry.is_none() {
             // One bad value must not hide the others.
             self.undecodable.fetch_add(1, Ordering::Relaxed);
