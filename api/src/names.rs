@@ -154,6 +154,12 @@ mod tests {
     }
 
     #[test]
+    fn labels_of_attached_bindings() {
+        let expect = "resourcebinding.karmada.io/depended-by-cd78788bd";
+        assert_eq!(depended_by_label("v79", "web-deployment"), expect);
+    }
+
+    #[test]
     fn works_and_bindings() {
         assert_eq!(work_name("Deployment", "nginx", "default"), "nginx-687f7fb96f");
         assert_eq!(work_name("Deployment", "web", "test"), "web-569d9b6446");

@@ -37,12 +37,18 @@ pub fn prune(object: &mut Value) {
     }
     let text = |key: &str| map.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     match (text("apiVersion").as_str(), text("kind").as_str()) {
-        ("apps/v1", "Deployment") => remove_annotation(map, "deployment.kubernetes.io/revision"),
+        ("apps/v1", "Deployment") => {
+            remove_annotation(map, "deployment.kubernetes.io/revision");
+            remove_annotation(map, "deployment.kubernetes.io/revision-history");
+        }
         ("batch/v1", "Job") => prune_job(map),
         ("v1", "Service") => prune_service(map),
         ("v1", "ServiceAccount") => prune_service_account(map),
         ("v1", "Secret") => prune_secret(map),
-        ("v1", "PersistentVolumeClaim") => remove_annotation(map, "volume.kubernetes.io/selected-node"),
+        ("v1", "PersistentVolumeClaim") => {
+            remove_annotation(map, "volume.kubernetes.io/selected-node");
+            remove_annotation(map, "volume.alpha.kubernetes.io/selected-node");
+        }
         _ => {}
     }
 }
@@ -131,7 +137,7 @@ fn prune_job(object: &mut Map<String, Value>) {
 /// Addresses are given by each cluster; headless Services have none anywhere.
 fn prune_service(object: &mut Map<String, Value>) {
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    if spec.get("clusterIP").and_then(Value::as_str).is_some_and(|ip| ip != "None") {
+    if spec.get("clusterIP").and_then(Value::as_str).is_none_or(|ip| ip != "None") {
         spec.remove("clusterIP");
         spec.remove("clusterIPs");
     }

@@ -18,6 +18,16 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// Reads a field, where null means the default: Go reads it so, and other writers write it.
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + serde::Deserialize<'de>,
+{
+    let read: Option<T> = serde::Deserialize::deserialize(deserializer)?;
+    Ok(read.unwrap_or_default())
+}
+
 /// The JSON name of a Rust field: camelCase.
 pub(crate) fn camel(field: &str) -> String {
     let mut out = String::with_capacity(field.len());
@@ -43,14 +53,16 @@ macro_rules! record {
     (@fields $doc:tt $name:ident [$($fields:tt)*] [$($schema:tt)*]
         $(#[doc = $fdoc:literal])* req $field:ident $(as $json:literal)? : $ty:ty $(= $extra:expr)?, $($rest:tt)*) => {
         $crate::record::record!(@fields $doc $name
-            [$($fields)* $(#[doc = $fdoc])* $(#[serde(rename = $json)])? pub $field: $ty,]
+            [$($fields)* $(#[doc = $fdoc])* $(#[serde(rename = $json)])?
+                #[serde(deserialize_with = "crate::record::null_is_default")] pub $field: $ty,]
             [$($schema)* {req [$($fdoc)*] $field [$($json)?] $ty [$($extra)?]}]
             $($rest)*);
     };
     (@fields $doc:tt $name:ident [$($fields:tt)*] [$($schema:tt)*]
         $(#[doc = $fdoc:literal])* always $field:ident $(as $json:literal)? : $ty:ty $(= $extra:expr)?, $($rest:tt)*) => {
         $crate::record::record!(@fields $doc $name
-            [$($fields)* $(#[doc = $fdoc])* $(#[serde(rename = $json)])? pub $field: $ty,]
+            [$($fields)* $(#[doc = $fdoc])* $(#[serde(rename = $json)])?
+                #[serde(deserialize_with = "crate::record::null_is_default")] pub $field: $ty,]
             [$($schema)* {always [$($fdoc)*] $field [$($json)?] $ty [$($extra)?]}]
             $($rest)*);
     };
@@ -58,7 +70,8 @@ macro_rules! record {
         $(#[doc = $fdoc:literal])* opt $field:ident $(as $json:literal)? : $ty:ty $(= $extra:expr)?, $($rest:tt)*) => {
         $crate::record::record!(@fields $doc $name
             [$($fields)* $(#[doc = $fdoc])* $(#[serde(rename = $json)])?
-                #[serde(skip_serializing_if = "crate::record::is_default")] pub $field: $ty,]
+                #[serde(skip_serializing_if = "crate::record::is_default")]
+                #[serde(deserialize_with = "crate::record::null_is_default")] pub $field: $ty,]
             [$($schema)* {opt [$($fdoc)*] $field [$($json)?] $ty [$($extra)?]}]
             $($rest)*);
     };
@@ -120,17 +133,21 @@ macro_rules! record {
 }
 pub(crate) use record;
 
-/// Declares a closed set of strings as an enum whose first variant is the default.
+/// Declares a closed set of strings as an enum whose first variant is the default. Spellings of older releases follow
+/// after a bar: they are read, but not written and not offered.
 macro_rules! string_enum {
-    ($(#[doc = $doc:literal])* pub enum $name:ident { $(#[doc = $fdoc:literal])* $first:ident = $fvalue:literal, $($(#[doc = $vdoc:literal])* $variant:ident = $value:literal,)* }) => {
+    ($(#[doc = $doc:literal])* pub enum $name:ident {
+        $(#[doc = $fdoc:literal])* $first:ident = $fvalue:literal $(| $falias:literal)*,
+        $($(#[doc = $vdoc:literal])* $variant:ident = $value:literal $(| $alias:literal)*,)*
+    }) => {
         $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         pub enum $name {
             $(#[doc = $fdoc])*
             #[default]
-            #[serde(rename = $fvalue)]
+            #[serde(rename = $fvalue $(, alias = $falias)*)]
             $first,
-            $($(#[doc = $vdoc])* #[serde(rename = $value)] $variant,)*
+            $($(#[doc = $vdoc])* #[serde(rename = $value $(, alias = $alias)*)] $variant,)*
         }
 
         impl $name {
@@ -189,7 +206,7 @@ macro_rules! kind {
         pub struct $name {
             /// Name, labels, annotations and the rest of what every object has.
             pub metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-            $($(#[doc = $fdoc])* pub $field: $ty,)*
+            $($(#[doc = $fdoc])* #[serde(deserialize_with = "crate::record::null_is_default")] pub $field: $ty,)*
         }
 
         impl $name {

@@ -42,3 +42,57 @@ fn kinds_carry_their_identity() {
         })
     );
 }
+
+/// Other writers leave nulls behind, and data of older releases has older spellings: both are readable.
+#[test]
+fn nulls_and_old_spellings_are_read() {
+    let binding: ResourceBinding = serde_json::from_value(json!({
+        "metadata": {"creationTimestamp": null},
+        "spec": {
+            "resource": {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": null},
+            "replicas": null, "clusters": null, "placement": null,
+            "gracefulEvictionTasks": [{"fromCluster": "m", "purgeMode": "Immediately"}],
+        },
+        "status": null,
+    }))
+    .unwrap();
+    assert_eq!(binding.spec.clusters, []);
+    assert_eq!(serde_json::to_value(binding.spec.graceful_eviction_tasks[0].purge_mode).unwrap(), json!("Directly"));
+}
+
+/// Fields that the types don't know don't stop them from being read.
+#[test]
+fn unknown_fields_are_passed_over() {
+    let policy: PropagationPolicy = serde_json::from_value(json!({
+        "spec": {"new": 1, "resourceSelectors": [{"kind": "Pod", "newer": {}}],
+            "placement": {"clusterAffinities": [{"affinityName": "a", "clusterNames": ["m"], "newest": []}]}},
+    }))
+    .unwrap();
+    assert_eq!(policy.spec.placement.cluster_affinities[0].affinity.cluster_names, ["m"]);
+}
+
+proptest::proptest! {
+    /// A canonical quantity reads back as the same amount and is canonical already.
+    #[test]
+    fn canonical_quantities_are_stable(
+        whole in "[0-9]{1,20}",
+        fraction in proptest::option::of("[0-9]{1,12}"),
+        suffix in proptest::sample::select(vec!["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "e3", "E-2"]),
+        negative: bool,
+    ) {
+        use karmada_api::quantity::Amount;
+        let fraction = fraction.map(|f| format!(".{f}")).unwrap_or_default();
+        let text = format!("{}{whole}{fraction}{suffix}", if negative { "-" } else { "" });
+        let amount = Amount::parse(&text).unwrap();
+        let canonical = amount.to_string();
+        let again = Amount::parse(&canonical).unwrap();
+        proptest::prop_assert_eq!(amount, again, "{} {}", text, canonical);
+        proptest::prop_assert_eq!(again.to_string(), canonical);
+    }
+
+    /// No text makes the parser panic.
+    #[test]
+    fn any_text_is_a_quantity_or_not(text in "\\PC{0,40}") {
+        let _ = karmada_api::quantity::Amount::parse(&text);
+    }
+}

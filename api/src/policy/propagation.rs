@@ -104,9 +104,9 @@ string_enum! {
     /// How an application is removed from the cluster that it is moved away from.
     pub enum PurgeMode {
         /// When it is healthy elsewhere, or after a grace period.
-        Gracefully = "Gracefully",
+        Gracefully = "Gracefully" | "Graciously",
         /// At once, before it is created elsewhere.
-        Directly = "Directly",
+        Directly = "Directly" | "Immediately",
         /// Not at all, unless the user asks for it.
         Never = "Never",
     }
