@@ -6,6 +6,7 @@
 mod fields;
 mod labels;
 mod names;
+mod parser;
 
 pub use fields::{FieldSelector, FieldTerm};
 pub use labels::{LabelSelector, Operator, Requirement, validate_object};
