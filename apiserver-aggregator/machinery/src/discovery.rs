@@ -173,7 +173,9 @@ pub fn aggregated<'a>(
     core: bool,
     version: AggregatedVersion,
 ) -> Value {
-    let mut items: Vec<(String, Vec<(String, Vec<Value>)>)> = Vec::new();
+    /// Entries by version, in order.
+    type Versions = Vec<(String, Vec<Value>)>;
+    let mut items: Vec<(String, Versions)> = Vec::new();
     for info in resources {
         if info.gvr.group.is_empty() != core {
             continue;

@@ -86,14 +86,14 @@ fn constructs(schema: &Value, path: &str, depth: usize, errors: &mut FieldErrors
     if schema.get("items").is_some_and(Value::is_array) {
         errors.push(FieldError::forbidden(format!("{path}.items"), "items must be a schema object and not an array"));
     }
-    if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
-        if let Err(error) = regex::Regex::new(pattern) {
-            errors.push(FieldError::invalid(
-                format!("{path}.pattern"),
-                pattern,
-                format!("must be a valid regular expression, but isn't: {}", regex_error(pattern, &error)),
-            ));
-        }
+    if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
+        && let Err(error) = regex::Regex::new(pattern)
+    {
+        errors.push(FieldError::invalid(
+            format!("{path}.pattern"),
+            pattern,
+            format!("must be a valid regular expression, but isn't: {}", regex_error(pattern, &error)),
+        ));
     }
     list_types(schema, path, errors);
     match text(schema, "type") {
@@ -381,14 +381,14 @@ fn structure(schema: &Value, path: &str, level: Level, depth: usize, errors: &mu
             ));
         }
         for (name, wanted) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
-            if let Some(given) = properties.get(name).map(|p| text(p, "type")) {
-                if given != wanted {
-                    errors.push(FieldError::invalid(
-                        format!("{path}.properties[{name}].type"),
-                        given,
-                        format!("must be {wanted}"),
-                    ));
-                }
+            if let Some(given) = properties.get(name).map(|p| text(p, "type"))
+                && given != wanted
+            {
+                errors.push(FieldError::invalid(
+                    format!("{path}.properties[{name}].type"),
+                    given,
+                    format!("must be {wanted}"),
+                ));
             }
         }
     }

@@ -49,12 +49,11 @@ fn create_namespace(object: &mut Value, _ctx: &RequestContext<'_>) {
 
 /// Finalizers of a namespace change through the finalize subresource only.
 fn keep_finalizers(object: &mut Value, old: &Value, ctx: &RequestContext<'_>) {
-    if ctx.subresource != Some("finalize") {
-        if let Some(finalizers) = old.get("spec").and_then(|s| s.get("finalizers")) {
-            if let Some(spec) = object_at(object, "spec") {
-                spec.insert("finalizers".to_owned(), finalizers.clone());
-            }
-        }
+    if ctx.subresource != Some("finalize")
+        && let Some(finalizers) = old.get("spec").and_then(|s| s.get("finalizers"))
+        && let Some(spec) = object_at(object, "spec")
+    {
+        spec.insert("finalizers".to_owned(), finalizers.clone());
     }
 }
 
@@ -177,19 +176,18 @@ fn create_job(object: &mut Value, _ctx: &RequestContext<'_>) {
     if spec.get("manualSelector").and_then(Value::as_bool) == Some(true) {
         return;
     }
-    if let Some(template) = spec.get_mut("template") {
-        if let Some(labels) = crate::meta::metadata_mut(template)
+    if let Some(template) = spec.get_mut("template")
+        && let Some(labels) = crate::meta::metadata_mut(template)
             .map(|m| m.entry("labels").or_insert_with(|| Value::Object(Map::new())))
             .and_then(Value::as_object_mut)
-        {
-            for (key, value) in [
-                ("batch.kubernetes.io/job-name", &name),
-                ("job-name", &name),
-                ("batch.kubernetes.io/controller-uid", &uid),
-                ("controller-uid", &uid),
-            ] {
-                labels.insert(key.to_owned(), value.clone().into());
-            }
+    {
+        for (key, value) in [
+            ("batch.kubernetes.io/job-name", &name),
+            ("job-name", &name),
+            ("batch.kubernetes.io/controller-uid", &uid),
+            ("controller-uid", &uid),
+        ] {
+            labels.insert(key.to_owned(), value.clone().into());
         }
     }
     spec.insert("selector".to_owned(), json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));

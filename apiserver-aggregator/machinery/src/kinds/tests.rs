@@ -138,14 +138,14 @@ fn comparable(object: &Value) -> Value {
             map.insert("labels".to_owned(), labels.clone());
         }
     }
-    if object["kind"] == "Service" {
-        if let Some(spec) = object["spec"].as_object_mut() {
-            for key in ["clusterIP", "clusterIPs", "healthCheckNodePort"] {
-                spec.remove(key);
-            }
-            for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
-                port.as_object_mut().unwrap().remove("nodePort");
-            }
+    if object["kind"] == "Service"
+        && let Some(spec) = object["spec"].as_object_mut()
+    {
+        for key in ["clusterIP", "clusterIPs", "healthCheckNodePort"] {
+            spec.remove(key);
+        }
+        for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+            port.as_object_mut().unwrap().remove("nodePort");
         }
     }
     if object["kind"] == "CertificateSigningRequest" {

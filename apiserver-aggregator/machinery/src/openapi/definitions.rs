@@ -237,10 +237,10 @@ impl Definitions {
                 "properties" => {
                     let properties = value.as_object().into_iter().flatten().map(|(name, property)| {
                         let mut shaped = self.shape(property);
-                        if self.form == Form::V3 {
-                            if let Some(zero) = self.zero(property, required.contains(&name.as_str())) {
-                                shaped["default"] = zero;
-                            }
+                        if self.form == Form::V3
+                            && let Some(zero) = self.zero(property, required.contains(&name.as_str()))
+                        {
+                            shaped["default"] = zero;
                         }
                         (name.clone(), shaped)
                     });
@@ -248,10 +248,10 @@ impl Definitions {
                 }
                 "items" | "additionalProperties" => {
                     let mut shaped = self.shape(value);
-                    if self.form == Form::V3 {
-                        if let Some(zero) = self.zero(value, true) {
-                            shaped["default"] = zero;
-                        }
+                    if self.form == Form::V3
+                        && let Some(zero) = self.zero(value, true)
+                    {
+                        shaped["default"] = zero;
                     }
                     out.insert(key.clone(), shaped);
                 }

@@ -90,7 +90,7 @@ pub fn v3<'a>(
         "info": info_of("1.36"),
         "paths": all,
         "components": {
-            "schemas": definitions.finish(&[group_version.clone()]),
+            "schemas": definitions.finish(std::slice::from_ref(group_version)),
             "securitySchemes": {"BearerToken": bearer()},
         },
     })

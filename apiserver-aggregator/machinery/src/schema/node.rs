@@ -370,7 +370,7 @@ impl<'a> Node<'a> {
     }
 
     /// `not`.
-    pub fn not(self) -> Option<Node<'a>> {
+    pub fn not_schema(self) -> Option<Node<'a>> {
         self.extra()?.not.map(|id| self.at(id))
     }
 

@@ -97,7 +97,7 @@ fn nanos(parsed: &Parsed) -> u128 {
         power -= 1;
     }
     while power < 0 && value > 0 {
-        value = value / 10 + u128::from(value % 10 != 0);
+        value = value / 10 + u128::from(!value.is_multiple_of(10));
         power += 1;
     }
     value
@@ -115,12 +115,11 @@ pub fn canonical(text: &str) -> Result<String, &'static str> {
     let mut parsed = parse(text)?;
     let nanos = nanos(&parsed).min(MAX);
     if nanos == 0 {
-        // Zero keeps its family only where that shows.
-        return Ok(if parsed.format == Format::Exponent { "0".to_owned() } else { "0".to_owned() });
+        return Ok("0".to_owned());
     }
     const ONE: u128 = 1_000_000_000;
     // Fractions and amounts below 1024 cannot be said in powers of two.
-    if parsed.format == Format::Binary && (nanos % ONE != 0 || nanos / ONE < 1024) {
+    if parsed.format == Format::Binary && (!nanos.is_multiple_of(ONE) || nanos / ONE < 1024) {
         parsed.format = Format::Decimal;
     }
     let sign = if parsed.negative { "-" } else { "" };
@@ -128,7 +127,7 @@ pub fn canonical(text: &str) -> Result<String, &'static str> {
         Format::Binary => {
             let mut value = nanos / ONE;
             let mut index = None;
-            while value % 1024 == 0 && index.map_or(0, |i: usize| i + 1) < BINARY.len() {
+            while value.is_multiple_of(1024) && index.map_or(0, |i: usize| i + 1) < BINARY.len() {
                 value /= 1024;
                 index = Some(index.map_or(0, |i| i + 1));
             }

@@ -54,18 +54,18 @@ where
     let length = path.len();
     match value {
         Value::Object(map) => {
-            if node.is_resource() {
-                if let Some(metadata) = map.get_mut("metadata") {
-                    act(metadata, &join(path, "metadata"))?;
-                }
+            if node.is_resource()
+                && let Some(metadata) = map.get_mut("metadata")
+            {
+                act(metadata, &join(path, "metadata"))?;
             }
             for (key, item) in map.iter_mut() {
-                if let Some(child) = node.own_field(key).or_else(|| node.additional()) {
-                    if !(node.is_resource() && key == "metadata") {
-                        push(path, key);
-                        embedded(child, item, path, act)?;
-                        path.truncate(length);
-                    }
+                if let Some(child) = node.own_field(key).or_else(|| node.additional())
+                    && !(node.is_resource() && key == "metadata")
+                {
+                    push(path, key);
+                    embedded(child, item, path, act)?;
+                    path.truncate(length);
                 }
             }
         }
@@ -126,10 +126,11 @@ pub(super) fn apply_defaults(node: Node<'_>, value: &mut Value) {
         Value::Array(items) => {
             if let Some(child) = node.items() {
                 for item in items {
-                    if item.is_null() && !child.nullable() {
-                        if let Some(default) = child.default_value() {
-                            *item = default.clone();
-                        }
+                    if item.is_null()
+                        && !child.nullable()
+                        && let Some(default) = child.default_value()
+                    {
+                        *item = default.clone();
                     }
                     apply_defaults(child, item);
                 }

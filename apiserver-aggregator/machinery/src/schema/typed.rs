@@ -214,7 +214,8 @@ fn check_base64(text: &str) -> Result<(), String> {
     let good = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
     let body = bytes.iter().take_while(|b| good(b)).count();
     let padding = bytes.len() - body;
-    let padded = bytes[body..].iter().all(|b| *b == b'=') && padding <= 2 && bytes.len() % 4 == 0 && body % 4 != 1;
+    let padded =
+        bytes[body..].iter().all(|b| *b == b'=') && padding <= 2 && bytes.len().is_multiple_of(4) && body % 4 != 1;
     if padded {
         return Ok(());
     }
@@ -251,10 +252,10 @@ fn normalize_struct(node: Node<'_>, map: &mut Map<String, Value>) {
         match map.get_mut(name) {
             None | Some(Value::Null) => {
                 map.remove(name);
-                if mode == GoField::Always {
-                    if let Some(zero) = zero(child) {
-                        map.insert(name.to_owned(), zero);
-                    }
+                if mode == GoField::Always
+                    && let Some(zero) = zero(child)
+                {
+                    map.insert(name.to_owned(), zero);
                 }
             }
             Some(value) => {

@@ -127,22 +127,22 @@ fn check_string(node: Node<'_>, text: &str, bounds: &Extra, path: &str, errors: 
     if let Some(min) = bounds.min_length.filter(|min| length < *min) {
         errors.push(invalid(path, text, &format!("should be at least {min} chars long")));
     }
-    if let Some(regex) = node.pattern_regex() {
-        if !regex.is_match(text) {
-            let pattern = node.pattern().unwrap_or_default();
-            errors.push(invalid(path, text, &format!("should match '{pattern}'")));
-        }
+    if let Some(regex) = node.pattern_regex()
+        && !regex.is_match(text)
+    {
+        let pattern = node.pattern().unwrap_or_default();
+        errors.push(invalid(path, text, &format!("should match '{pattern}'")));
     }
-    if let Some(format) = node.format() {
-        if formats::check(format, text) == Some(false) {
-            let detail = format!("{path} in body must be of type {format}: {text:?}");
-            errors.push(FieldError {
-                kind: ErrorKind::TypeInvalid,
-                field: path.to_owned(),
-                value: Some(text.into()),
-                detail,
-            });
-        }
+    if let Some(format) = node.format()
+        && formats::check(format, text) == Some(false)
+    {
+        let detail = format!("{path} in body must be of type {format}: {text:?}");
+        errors.push(FieldError {
+            kind: ErrorKind::TypeInvalid,
+            field: path.to_owned(),
+            value: Some(text.into()),
+            detail,
+        });
     }
 }
 
@@ -276,10 +276,10 @@ fn check_combinations(node: Node<'_>, value: &Value, path: &str, errors: &mut Fi
         let text = if good == 0 { ". None validated" } else { "" };
         fail(format!("{path:?} must validate all the schemas (allOf){text}"), Some(best));
     }
-    if let Some(not) = node.not() {
-        if validate(not, value, None, path).is_empty() {
-            fail(format!("{path:?} must not validate the schema (not)"), None);
-        }
+    if let Some(not) = node.not_schema()
+        && validate(not, value, None, path).is_empty()
+    {
+        fail(format!("{path:?} must not validate the schema (not)"), None);
     }
 }
 

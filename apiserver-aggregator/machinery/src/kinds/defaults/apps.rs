@@ -41,10 +41,10 @@ pub(super) fn replication_controller(object: &mut Value) {
             .and_then(|m| m.get("labels"))
             .filter(|l| l.as_object().is_some_and(|l| !l.is_empty()))
             .cloned();
-        if let Some(labels) = &labels {
-            if spec.get("selector").is_none_or(|s| s.as_object().is_none_or(Object::is_empty)) {
-                spec.insert("selector".to_owned(), labels.clone());
-            }
+        if let Some(labels) = &labels
+            && spec.get("selector").is_none_or(|s| s.as_object().is_none_or(Object::is_empty))
+        {
+            spec.insert("selector".to_owned(), labels.clone());
         }
     });
     label_like_template(object, labels);

@@ -19,10 +19,10 @@ pub(super) fn service(service: &mut Object) {
         }
         for_each(spec, "ports", |port| {
             default_value(port, "protocol", "TCP");
-            if is_unset(port.get("targetPort")) {
-                if let Some(number) = port.get("port").cloned() {
-                    port.insert("targetPort".to_owned(), number);
-                }
+            if is_unset(port.get("targetPort"))
+                && let Some(number) = port.get("port").cloned()
+            {
+                port.insert("targetPort".to_owned(), number);
             }
         });
         let kind = text(spec, "type").to_owned();
@@ -88,10 +88,10 @@ pub(super) fn persistent_volume_claim(claim: &mut Object) {
         if spec.get("dataSource").is_some() && spec.get("dataSourceRef").is_none() {
             let source = spec["dataSource"].clone();
             spec.insert("dataSourceRef".to_owned(), source);
-        } else if spec.get("dataSource").is_none() {
-            if let Some(source) = spec.get("dataSourceRef").filter(|s| is_unset(s.get("namespace"))).cloned() {
-                spec.insert("dataSource".to_owned(), source);
-            }
+        } else if spec.get("dataSource").is_none()
+            && let Some(source) = spec.get("dataSourceRef").filter(|s| is_unset(s.get("namespace"))).cloned()
+        {
+            spec.insert("dataSource".to_owned(), source);
         }
     });
 }
@@ -133,10 +133,10 @@ pub(super) fn namespace(object: &mut Value) {
 
 pub(super) fn node(node: &mut Object) {
     with(node, "status", |status| {
-        if let Some(capacity) = status.get("capacity").filter(|c| !c.is_null()).cloned() {
-            if status.get("allocatable").is_none_or(|a| *a == json!({}) || a.is_null()) {
-                status.insert("allocatable".to_owned(), capacity);
-            }
+        if let Some(capacity) = status.get("capacity").filter(|c| !c.is_null()).cloned()
+            && status.get("allocatable").is_none_or(|a| *a == json!({}) || a.is_null())
+        {
+            status.insert("allocatable".to_owned(), capacity);
         }
     });
 }

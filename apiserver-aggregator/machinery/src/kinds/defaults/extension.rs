@@ -68,10 +68,10 @@ pub(super) fn definition(object: &mut Object) {
     });
     with_made(object, "status", |status| {
         default(status, "acceptedNames", json!({"kind": "", "plural": ""}));
-        if let Some(stored) = stored.filter(|s| !s.is_empty()) {
-            if status.get("storedVersions").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-                status.insert("storedVersions".to_owned(), stored.into());
-            }
+        if let Some(stored) = stored.filter(|s| !s.is_empty())
+            && status.get("storedVersions").and_then(Value::as_array).is_none_or(Vec::is_empty)
+        {
+            status.insert("storedVersions".to_owned(), stored.into());
         }
     });
 }
