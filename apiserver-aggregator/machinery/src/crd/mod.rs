@@ -57,7 +57,7 @@ fn resource(spec: &Value, version: &Value, storage_version: &str) -> ResourceInf
     let gvk = GroupVersionKind::new(group, text(version, "name"), kind);
     // A definition of the older form states the schema once for all versions.
     let schema = match &version["schema"]["openAPIV3Schema"] {
-        Value::Object(_) => Schema::from_openapi(&version["schema"]["openAPIV3Schema"]),
+        Value::Object(_) => Schema::published(&version["schema"]["openAPIV3Schema"]),
         _ => Schema::any(),
     };
     let schema = Arc::new(schema);

@@ -72,12 +72,12 @@ impl Definitions {
         self.reference(&format!("{META}.{name}"))
     }
 
-    /// Adds a resource's kind and its list. `custom` is given for custom resources, with their schema if there is one.
-    pub(super) fn add_kind(&mut self, info: &ResourceInfo, custom: Option<Option<&Value>>) {
+    /// Adds a resource's kind and its list.
+    pub(super) fn add_kind(&mut self, info: &ResourceInfo) {
         let gvk = info.gvk();
         let name = self.name_of(&gvk);
-        if let Some(stated) = custom {
-            let definition = self.custom(&gvk, stated);
+        if !self.documents.contains_key(&name) {
+            let definition = self.custom(info.schema.document().as_ref());
             self.made.insert(name.clone(), definition);
         }
         self.kinds.insert(name.clone(), gvk.clone());
@@ -125,7 +125,7 @@ impl Definitions {
     }
 
     /// The definition of a custom resource.
-    fn custom(&mut self, gvk: &GroupVersionKind, stated: Option<&Value>) -> Value {
+    fn custom(&mut self, stated: Option<&Value>) -> Value {
         let mut definition = match stated {
             Some(schema) => custom_schema(schema, self.form, 0),
             None => json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
@@ -145,7 +145,6 @@ impl Definitions {
             properties["kind"] = json!({"type": "string", "description": KIND});
             properties["metadata"] = metadata;
         }
-        let _ = gvk;
         definition
     }
 

@@ -1,7 +1,7 @@
 //! OpenAPI v2 and v3 documents, made on demand from the resources that are served.
 //!
 //! Nothing here is kept: a document is built when a client asks for it, from the compressed built-in definitions and from
-//! the schemas of custom resources that the caller hands in. Callers cache the encoded bytes or their hash.
+//! the documents that the schemas of custom resources keep. Callers cache the encoded bytes or their hash.
 
 mod definitions;
 mod paths;
@@ -15,14 +15,11 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha512};
 
 use crate::discovery::GIT_VERSION;
-use crate::gvk::{GroupVersion, GroupVersionResource};
+use crate::gvk::GroupVersion;
 use crate::resource::ResourceInfo;
 use definitions::Definitions;
 
 pub use protobuf::encode_v2;
-
-/// Gives the `openAPIV3Schema` of a custom resource version; `None` for built-in kinds and versions without a schema.
-pub type CustomSchemas<'a> = dyn Fn(&GroupVersionResource) -> Option<Value> + 'a;
 
 /// The form of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +62,7 @@ pub fn v3_index<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> 
 }
 
 /// `/openapi/v3/<path>`: the document of one group version.
-pub fn v3<'a>(
-    group_version: &GroupVersion,
-    resources: impl IntoIterator<Item = &'a ResourceInfo>,
-    custom: &CustomSchemas<'_>,
-) -> Value {
+pub fn v3<'a>(group_version: &GroupVersion, resources: impl IntoIterator<Item = &'a ResourceInfo>) -> Value {
     let own: Vec<&ResourceInfo> = resources
         .into_iter()
         .filter(|i| i.gvr.group == group_version.group && i.gvr.version == group_version.version)
@@ -81,8 +74,7 @@ pub fn v3<'a>(
         paths::group_version(Form::V3, group_version, &mut definitions),
     );
     for info in &own {
-        let schema = if info.strategy.custom_resource() { Some(custom(&info.gvr)) } else { None };
-        definitions.add_kind(info, schema.as_ref().map(Option::as_ref));
+        definitions.add_kind(info);
         paths::resource(Form::V3, info, &mut definitions, &mut all);
     }
     json!({
@@ -98,8 +90,8 @@ pub fn v3<'a>(
 
 /// The document of `/version` in v3.
 pub fn v3_version() -> Value {
-    let mut definitions = Definitions::new(Form::V3);
-    let all = paths::version(Form::V3, &mut definitions);
+    let definitions = Definitions::new(Form::V3);
+    let all = paths::version(Form::V3);
     json!({
         "openapi": "3.0.0",
         "info": info_of("1.36"),
@@ -112,9 +104,9 @@ pub fn v3_version() -> Value {
 }
 
 /// `/openapi/v2`: the document of everything.
-pub fn v2<'a>(resources: impl IntoIterator<Item = &'a ResourceInfo>, custom: &CustomSchemas<'_>) -> Value {
+pub fn v2<'a>(resources: impl IntoIterator<Item = &'a ResourceInfo>) -> Value {
     let mut definitions = Definitions::new(Form::V2);
-    let mut all = paths::version(Form::V2, &mut definitions);
+    let mut all = paths::version(Form::V2);
     let mut group_versions: Vec<GroupVersion> = Vec::new();
     for info in resources {
         let group_version = GroupVersion::new(&info.gvr.group, &info.gvr.version);
@@ -123,8 +115,7 @@ pub fn v2<'a>(resources: impl IntoIterator<Item = &'a ResourceInfo>, custom: &Cu
             all.insert(path, paths::group_version(Form::V2, &group_version, &mut definitions));
             group_versions.push(group_version);
         }
-        let schema = if info.strategy.custom_resource() { Some(custom(&info.gvr)) } else { None };
-        definitions.add_kind(info, schema.as_ref().map(Option::as_ref));
+        definitions.add_kind(info);
         paths::resource(Form::V2, info, &mut definitions, &mut all);
     }
     json!({

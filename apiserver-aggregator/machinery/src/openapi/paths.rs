@@ -290,7 +290,7 @@ pub(super) fn group_version(form: Form, gv: &GroupVersion, definitions: &mut Def
 }
 
 /// The path of the version.
-pub(super) fn version(form: Form, _definitions: &mut Definitions) -> Paths {
+pub(super) fn version(form: Form) -> Paths {
     let answer = json!({
         "type": "object",
         "required": ["major", "minor", "gitVersion", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"],
@@ -417,7 +417,7 @@ pub(super) fn resource(form: Form, info: &ResourceInfo, definitions: &mut Defini
         out.insert(item_path.clone(), Value::Object(item));
     }
     for sub in &info.subresources {
-        subresource(&writer, info, sub, &item_path, &object, definitions, out);
+        subresource(&writer, info, sub, &item_path, definitions, out);
     }
 }
 
@@ -467,7 +467,6 @@ fn subresource(
     info: &ResourceInfo,
     sub: &SubresourceInfo,
     item_path: &str,
-    object: &Value,
     definitions: &mut Definitions,
     out: &mut Paths,
 ) {
@@ -523,7 +522,6 @@ fn subresource(
             }
         }
     }
-    let _ = object;
     if !item.is_empty() {
         item.insert("parameters".to_owned(), writer.shared(Some(&sub.gvk.kind), info.namespaced));
         out.insert(format!("{item_path}/{}", sub.name), Value::Object(item));

@@ -1,10 +1,6 @@
 use super::*;
 use crate::kinds::builtin_resources;
 
-fn none(_: &GroupVersionResource) -> Option<Value> {
-    None
-}
-
 fn shapes() -> Value {
     let path = format!("{}/../../tests/fixtures/kubernetes/discovery-shapes.json", env!("CARGO_MANIFEST_DIR"));
     let shapes: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -47,7 +43,7 @@ fn v3_document_has_the_recorded_shape() {
     let shapes = shapes();
     let recorded = &shapes["/openapi/v3/apis/apps/v1 (skeleton)"];
     let all = builtin_resources();
-    let document = v3(&GroupVersion::new("apps", "v1"), &all, &none);
+    let document = v3(&GroupVersion::new("apps", "v1"), &all);
     assert_eq!(document["openapi"], recorded["openapi"]);
     assert_eq!(document["info"], recorded["info"]);
     for path in recorded["pathKeys"].as_array().unwrap() {
@@ -79,7 +75,7 @@ fn every_group_version_has_a_document() {
     let all = builtin_resources();
     for group in crate::discovery::groups(&all) {
         for version in &group.versions {
-            let document = v3(&GroupVersion::new(&group.name, version), &all, &none);
+            let document = v3(&GroupVersion::new(&group.name, version), &all);
             check_references(&document, &document["components"]["schemas"]);
             assert!(document["paths"].as_object().unwrap().len() > 2, "{}", group.name);
         }
@@ -89,7 +85,7 @@ fn every_group_version_has_a_document() {
 #[test]
 fn v2_document_is_whole() {
     let all = builtin_resources();
-    let document = v2(&all, &none);
+    let document = v2(&all);
     check_references(&document, &document["definitions"]);
     let patch = &document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"];
     assert_eq!(patch["x-kubernetes-group-version-kind"], json!({"group": "", "version": "v1", "kind": "Pod"}));
@@ -117,8 +113,7 @@ fn custom_resources_are_published() {
             "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.r", "statusReplicasPath": ".status.r"}}}],
     }});
     let resources = crate::crd::resources(&definition);
-    let custom = |_: &GroupVersionResource| Some(schema.clone());
-    let document = v3(&GroupVersion::new("stable.example.com", "v1"), &resources, &custom);
+    let document = v3(&GroupVersion::new("stable.example.com", "v1"), &resources);
     let widget = &document["components"]["schemas"]["com.example.stable.v1.Widget"];
     assert_eq!(widget["description"], "A widget.");
     assert_eq!(
@@ -129,7 +124,7 @@ fn custom_resources_are_published() {
     assert!(document["components"]["schemas"].get("com.example.stable.v1.WidgetList").is_some());
     assert!(document["paths"].get("/apis/stable.example.com/v1/namespaces/{namespace}/widgets/{name}/scale").is_some());
     check_references(&document, &document["components"]["schemas"]);
-    let document = v2(&resources, &custom);
+    let document = v2(&resources);
     let spec = &document["definitions"]["com.example.stable.v1.Widget"]["properties"]["spec"]["properties"];
     assert_eq!(spec["port"], json!({"x-kubernetes-int-or-string": true}));
     assert_eq!(spec["maybe"], json!({}));

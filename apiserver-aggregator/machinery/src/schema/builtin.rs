@@ -1,9 +1,11 @@
 //! The schemas of built-in kinds, from the checked-in assets that `hack/schemagen` writes.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::{Arc, OnceLock};
 
+use flate2::Compression;
 use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use serde_json::{Map, Value};
 
 use super::build::Builder;
@@ -21,6 +23,18 @@ fn inflate(bytes: &[u8]) -> Map<String, Value> {
     // The assets are part of the binary: they were written by our own tool and are read in a test.
     GzDecoder::new(bytes).read_to_end(&mut text).expect("the embedded asset is a gzip stream");
     serde_json::from_slice(&text).expect("the embedded asset is a JSON object")
+}
+
+/// Compresses a document that is rarely read.
+pub(super) fn deflate(document: &Value) -> Option<Arc<[u8]>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(document.to_string().as_bytes()).ok()?;
+    Some(encoder.finish().ok()?.into())
+}
+
+/// The reverse of [`deflate`].
+pub(super) fn inflate_value(bytes: &[u8]) -> Option<Value> {
+    serde_json::from_reader(GzDecoder::new(bytes)).ok()
 }
 
 fn arena() -> &'static Arc<Arena> {
@@ -59,7 +73,7 @@ pub fn builtin(gvk: &GroupVersionKind) -> Option<Arc<Schema>> {
 /// The schema of a built-in definition, such as `io.k8s.api.core.v1.PodSpec`.
 pub fn builtin_definition(name: &str) -> Option<Arc<Schema>> {
     let root: NodeId = arena().definition(name)?;
-    Some(Arc::new(Schema { arena: Arc::clone(arena()), root }))
+    Some(Arc::new(Schema { arena: Arc::clone(arena()), root, document: None }))
 }
 
 /// `apiVersion`, `kind` or `metadata` of any resource.

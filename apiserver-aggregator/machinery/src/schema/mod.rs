@@ -130,6 +130,8 @@ pub enum GoField {
 pub struct Schema {
     arena: Arc<Arena>,
     root: NodeId,
+    /// What the schema was made from, compressed, if it is to be published.
+    document: Option<Arc<[u8]>>,
 }
 
 impl Schema {
@@ -138,14 +140,24 @@ impl Schema {
     pub fn from_openapi(schema: &Value) -> Self {
         let mut builder = build::Builder::new(Flavor::Structural);
         let root = builder.structural_root(schema);
-        Self { arena: Arc::new(builder.finish()), root }
+        Self { arena: Arc::new(builder.finish()), root, document: None }
     }
 
     /// Like [`Schema::from_openapi`], for a part of a schema that is not the root of a resource.
     pub fn from_fragment(schema: &Value) -> Self {
         let mut builder = build::Builder::new(Flavor::Structural);
         let root = builder.fragment(schema);
-        Self { arena: Arc::new(builder.finish()), root }
+        Self { arena: Arc::new(builder.finish()), root, document: None }
+    }
+
+    /// Like [`Schema::from_openapi`]; the document is kept, compressed, so that it can be published.
+    pub fn published(schema: &Value) -> Self {
+        Self { document: builtin::deflate(schema), ..Self::from_openapi(schema) }
+    }
+
+    /// The document that the schema was made from; `None` for built-in kinds and schemas that are not published.
+    pub fn document(&self) -> Option<Value> {
+        builtin::inflate_value(self.document.as_deref()?)
     }
 
     /// A schema that allows every field and knows only the metadata of a resource.
