@@ -102,14 +102,6 @@ impl Call {
         }
     }
 
-    /// The default field manager: the User-Agent up to its first slash, as kube-apiserver takes it.
-    pub fn manager_of_agent(&self) -> String {
-        let agent = self.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let manager = agent.split('/').next().unwrap_or_default();
-        let printable: String = manager.chars().filter(|c| !c.is_control()).take(128).collect();
-        if printable.is_empty() { "unknown".to_owned() } else { printable }
-    }
-
     /// How an answer is sent when it is an error or has no other view.
     pub fn wire(&self) -> Wire {
         wire_of(&self.headers, &self.query)

@@ -49,7 +49,8 @@ pub fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
 }
 
 fn yaml_error(error: &serde_yaml_ng::Error) -> String {
-    let line = error.location().map_or(1, |l| l.line());
+    // Go counts the line on which the parser was before it stumbled.
+    let line = error.location().map_or(1, |l| l.line().saturating_sub(1)).max(1);
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or(&text).split(", while").next().unwrap_or(&text).to_owned();
     format!("yaml: line {line}: {text}")

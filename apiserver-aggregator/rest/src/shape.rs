@@ -1,6 +1,6 @@
 //! What a kind's schema does to an object on its way in.
 
-use karmada_machinery::{FieldErrors, ResourceInfo, schema};
+use karmada_machinery::{ResourceInfo, schema};
 use serde_json::Value;
 
 /// The JSON type of a value as Go's decoder names it.
@@ -20,10 +20,12 @@ pub(crate) fn decode(value: &mut Value, info: &ResourceInfo) -> Result<Vec<Strin
     schema::decode(&info.schema, value)
 }
 
-/// Fills defaults: the schema's, then the strategy's.
+/// Fills defaults, the schema's and then the strategy's, and brings the object into the form in which Go writes it: this is
+/// what field management compares.
 pub(crate) fn default_object(value: &mut Value, info: &ResourceInfo) {
     schema::apply_defaults(&info.schema, value);
     info.strategy.default_object(value);
+    schema::normalize(&info.schema, value);
 }
 
 /// Brings an object into the form in which it is stored and answered.
@@ -36,10 +38,4 @@ pub(crate) fn normalize(value: &mut Value, info: &ResourceInfo) {
 pub(crate) fn after_conversion(value: &mut Value, info: &ResourceInfo) {
     let _ = schema::decode(&info.schema, value);
     default_object(value, info);
-    normalize(value, info);
-}
-
-/// Everything that the schema finds wrong.
-pub(crate) fn validate(_value: &Value, _old: Option<&Value>, _info: &ResourceInfo) -> FieldErrors {
-    Vec::new()
 }

@@ -59,8 +59,8 @@ fn answer(
     if deleted.gone && !returns_object(info) {
         return Ok(encode::value_response(200, &success(info, &deleted.value), call.wire()));
     }
-    let waits = options.orphan_dependents == Some(false) || options.propagation == Some(Propagation::Foreground);
-    let code = if !deleted.gone && waits { 202 } else { 200 };
+    // Only the old way of asking for a cascade is told that the deletion has yet to happen.
+    let code = if !deleted.gone && options.orphan_dependents == Some(false) { 202 } else { 200 };
     render::value(call, accepted, code, deleted.value)
 }
 

@@ -4,7 +4,7 @@ use axum::{extract::Request, response::Response};
 use bytes::Bytes;
 use karmada_machinery::{
     Reason, ResourceInfo, StatusError,
-    patch::{PatchType, json_patch, merge_patch, strategic_merge_patch, undecodable_result},
+    patch::{PatchType, go, json_patch, merge_patch, strategic_merge_patch, undecodable_result},
 };
 use serde_json::{Value, json};
 
@@ -63,6 +63,9 @@ pub(crate) async fn patch_part(
         let configuration = configuration(call, &info, &body, &options)?;
         update::change_object(server, call, &options, &plan, &mut |current| {
             let mut object = managed::apply(call, &info, &options, subresource, current, &configuration)?;
+            let unknown = shape::decode(&mut object, &info)
+                .map_err(|why| undecodable_result(&String::from_utf8_lossy(&body), why))?;
+            complain(call, &unknown, &options, &String::from_utf8_lossy(&body))?;
             shape::default_object(&mut object, &info);
             write::ensure_name(&mut object, &call.info.name, true)?;
             write::ensure_namespace(&mut object, call.namespace())?;
@@ -143,30 +146,61 @@ pub(crate) fn patched(
         PatchType::StrategicMerge => strategic_merge_patch(current.clone(), patch, &info.schema)?,
         PatchType::Merge | PatchType::Apply => merge_patch(current.clone(), patch),
     };
-    let shown = String::from_utf8_lossy(body);
     if !object.is_object() {
         let found = shape::json_type(&object);
         return Err(undecodable_result(
-            &shown,
+            &String::from_utf8_lossy(body),
             format!("json: cannot unmarshal {found} into Go value of type {}", info.kind),
         ));
     }
-    input::check_kind(&mut object, info, body)?;
-    let unknown = shape::decode(&mut object, info).map_err(|why| {
-        let shown = if kind == PatchType::StrategicMerge { patch.to_string() } else { object.to_string() };
-        undecodable_result(&shown, why)
-    })?;
-    match options.field_validation {
-        FieldValidation::Ignore => {}
-        FieldValidation::Warn => unknown.iter().for_each(|path| call.warnings.add(format!("unknown field \"{path}\""))),
-        FieldValidation::Strict if unknown.is_empty() => {}
-        FieldValidation::Strict => {
-            let all: Vec<String> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
-            return Err(undecodable_result(&shown, format!("strict decoding error: {}", all.join(", "))));
+    if kind == PatchType::StrategicMerge {
+        // Such a patch works on the typed object, which knows its kind whatever the patch says.
+        if let Some(map) = object.as_object_mut() {
+            map.insert("apiVersion".into(), info.gvk().api_version().into());
+            map.insert("kind".into(), info.kind.clone().into());
         }
+    } else {
+        input::check_kind(&mut object, info, body)?;
+    }
+    // Errors show the patch as Go prints a map, or the whole result as JSON.
+    let shown = |object: &Value| match kind {
+        PatchType::StrategicMerge => go::plain(patch),
+        _ => object.to_string(),
+    };
+    let unknown = match shape::decode(&mut object, info) {
+        Ok(unknown) => unknown,
+        Err(why) => return Err(undecodable_result(&shown(&object), strategic_words(kind, why))),
+    };
+    if !unknown.is_empty() {
+        complain(call, &unknown, options, &shown(&object))?;
     }
     shape::default_object(&mut object, info);
     write::ensure_name(&mut object, &call.info.name, true)?;
     write::ensure_namespace(&mut object, call.namespace())?;
     Ok(object)
+}
+
+/// Warns of unknown fields of a patched object, or refuses them.
+fn complain(call: &Call, unknown: &[String], options: &WriteOptions, shown: &str) -> Result<(), StatusError> {
+    let texts = unknown.iter().map(|path| format!("unknown field \"{path}\""));
+    match options.field_validation {
+        FieldValidation::Ignore => Ok(()),
+        FieldValidation::Warn => {
+            texts.for_each(|text| call.warnings.add(text));
+            Ok(())
+        }
+        FieldValidation::Strict if unknown.is_empty() => Ok(()),
+        FieldValidation::Strict => {
+            let all: Vec<String> = texts.collect();
+            Err(undecodable_result(shown, format!("strict decoding error: {}", all.join(", "))))
+        }
+    }
+}
+
+/// Go decodes the result of a strategic merge patch with other words.
+fn strategic_words(kind: PatchType, why: String) -> String {
+    if kind == PatchType::StrategicMerge && why.contains("cannot unmarshal object") && why.contains("of type []") {
+        return "cannot restore slice from map".to_owned();
+    }
+    why
 }

@@ -3,9 +3,12 @@
 
 use axum::{extract::Request, response::Response};
 use karmada_machinery::{
-    FieldError, GroupResource, GroupVersionKind, Reason, ResourceInfo, StatusError, field, meta,
+    FieldError, GroupResource, GroupVersionKind, Reason, ResourceInfo, StatusError,
+    apply::{FieldManager, FieldSet, scale_to_parent, scale_to_scale},
+    field, meta,
     patch::{PatchType, json_patch, merge_patch},
     resource::{ScalePaths, SubresourceInfo},
+    schema,
     selector::LabelSelector,
 };
 use karmada_storage::cache::At;
@@ -18,7 +21,7 @@ use super::{
 };
 use crate::{
     call::{Call, read_body},
-    decode, encode, input,
+    decode, encode, input, managed,
     negotiate::{self, Offer},
     query::{DeleteOptions, WriteOptions},
     render,
@@ -80,6 +83,7 @@ pub(crate) fn restrict(object: &mut Value, old: &Value, subresource: &str) {
     // Preconditions and field management work on the metadata that was sent.
     for field in ["resourceVersion", "managedFields"] {
         match metadata.get(field) {
+            _ if subresource == "finalize" && field == "managedFields" => {}
             Some(value) => meta::set(&mut kept, field, value.clone()),
             None => {
                 meta::remove(&mut kept, field);
@@ -180,6 +184,19 @@ fn scale_of(object: &Value, paths: &ScalePaths) -> Value {
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
 }
 
+fn managed_fields(object: &Value) -> Option<&Value> {
+    object.get("metadata").and_then(|m| m.get("managedFields"))
+}
+
+/// A Scale with the managers of its object's replicas.
+fn with_managers(mut scale: Value, object: &Value, paths: &ScalePaths) -> Value {
+    let managers = scale_to_scale(managed_fields(object), &paths.spec_replicas);
+    if managers.as_array().is_some_and(|m| !m.is_empty()) {
+        meta::set(&mut scale, "managedFields", managers);
+    }
+    scale
+}
+
 /// Decodes a Scale and fills in its kind.
 fn decode_scale(call: &Call, value: Value, media_body: &[u8]) -> Result<Value, StatusError> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -243,7 +260,8 @@ async fn scale(server: &ApiServer, call: &Call, paths: &ScalePaths, request: Req
         let Some(entry) = entry else {
             return Err(StatusError::not_found(&info.group_resource(), name));
         };
-        return render::value(call, &accepted, 200, scale_of(&backend.value(&entry).await?, paths));
+        let object = backend.value(&entry).await?;
+        return render::value(call, &accepted, 200, scale_of(&object, paths));
     }
     let media_type = call.media_type();
     let not_found = || StatusError::not_found(&info.group_resource(), name);
@@ -259,18 +277,35 @@ async fn scale(server: &ApiServer, call: &Call, paths: &ScalePaths, request: Req
         None => decode::object(&media_type, &body)?.value,
     };
     let plan =
-        Plan { subresource: "scale", kind: scale_kind(), create: false, managed: false, uid_is_precondition: false };
+        Plan { subresource: "scale", kind: scale_kind(), create: false, managed: true, uid_is_precondition: false };
+    let manager = managed::manager(call, &options);
+    let schema = schema::builtin(&scale_kind()).unwrap_or_default();
+    let fields = FieldManager::with(scale_kind(), &schema, "scale", FieldSet::default());
     let written = update::change_object(server, call, &options, &plan, &mut |current| {
         let current = current.ok_or_else(not_found)?;
+        let live = with_managers(scale_of(current, paths), current, paths);
         let scale = match patch_kind {
             None => sent.clone(),
-            Some(PatchType::Json) => json_patch(scale_of(current, paths), &sent)?,
-            Some(_) => merge_patch(scale_of(current, paths), &sent),
+            Some(PatchType::Json) => json_patch(live.clone(), &sent)?,
+            Some(PatchType::Apply) => {
+                fields.apply(Some(&live), &sent, &manager, options.force.unwrap_or(false), call.now)?
+            }
+            Some(_) => merge_patch(live.clone(), &sent),
         };
-        let scale = decode_scale(call, scale, &body)?;
+        let mut scale = decode_scale(call, scale, &body)?;
         let replicas = wanted_replicas(&info, name, &scale, current)?;
+        if patch_kind != Some(PatchType::Apply) {
+            scale = fields.update(&live, scale, &manager, call.now);
+        }
         let mut object = current.clone();
         set_at(&mut object, &paths.spec_replicas, replicas.into());
+        let managed = scale_to_parent(
+            managed_fields(current),
+            managed_fields(&scale),
+            &paths.spec_replicas,
+            &info.gvk().api_version(),
+        );
+        meta::set(&mut object, "managedFields", managed);
         Ok(object)
     })
     .await?;
@@ -350,29 +385,27 @@ pub(crate) async fn bind(server: &ApiServer, call: &Call, request: Request) -> R
             all.extend(annotations.clone());
             meta::set(&mut pod, "annotations", Value::Object(all));
         }
-        scheduled_condition(&mut pod, &now);
+        set_condition(
+            &mut pod,
+            json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now}),
+        );
         Ok(pod)
     })
     .await?;
     Ok(success(&call))
 }
 
-fn scheduled_condition(pod: &mut Value, now: &str) {
+/// Puts a condition in the place of the one of its type.
+fn set_condition(pod: &mut Value, condition: Value) {
     if !pod.get("status").is_some_and(Value::is_object) {
         pod["status"] = json!({});
     }
-    let condition = json!({
-        "type": "PodScheduled",
-        "status": "True",
-        "lastProbeTime": null,
-        "lastTransitionTime": now,
-    });
     let conditions = &mut pod["status"]["conditions"];
     if !conditions.is_array() {
         *conditions = json!([]);
     }
     let Some(list) = conditions.as_array_mut() else { return };
-    match list.iter_mut().find(|c| c.get("type").and_then(Value::as_str) == Some("PodScheduled")) {
+    match list.iter_mut().find(|c| c.get("type") == condition.get("type")) {
         Some(existing) => *existing = condition,
         None => list.push(condition),
     }
@@ -394,14 +427,47 @@ async fn evict(server: &ApiServer, call: &Call, request: Request) -> Result<Resp
     };
     let pod = current.value;
     let phase = pod.pointer("/status/phase").and_then(Value::as_str).unwrap_or_default();
-    let protected = !matches!(phase, "Succeeded" | "Failed" | "Pending") && meta::deletion_timestamp(&pod).is_none();
-    if protected {
+    let living = meta::deletion_timestamp(&pod).is_none();
+    let disrupts = !matches!(phase, "Succeeded" | "Failed" | "Pending") && living;
+    if disrupts {
         check_budgets(server, call, &pod).await?;
     }
-    let call =
-        &Call { info: crate::info::RequestInfo { subresource: String::new(), ..call.info.clone() }, ..call.clone() };
+    let mut call = call.clone();
+    call.info.subresource = String::new();
+    let call = &call;
+    if living && !options.dry_run {
+        mark_disrupted(server, call, &query).await?;
+    }
     delete::delete_object(server, call, &backend, &call.info.name, &options).await?;
     Ok(success(call))
+}
+
+/// Tells in the pod's status why it goes.
+async fn mark_disrupted(server: &ApiServer, call: &Call, options: &WriteOptions) -> Result<(), StatusError> {
+    let plan = Plan {
+        subresource: "eviction",
+        kind: GroupVersionKind::new("", "v1", "Pod"),
+        create: false,
+        managed: true,
+        uid_is_precondition: false,
+    };
+    let now = write::seconds(call.now);
+    let not_found = || StatusError::not_found(&GroupResource::new("", "pods"), &call.info.name);
+    update::change_object(server, call, options, &plan, &mut |current| {
+        let mut pod = current.ok_or_else(not_found)?.clone();
+        let condition = json!({
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "EvictionByEvictionAPI",
+            "message": "Eviction API: evicting",
+            "lastProbeTime": null,
+            "lastTransitionTime": now,
+        });
+        set_condition(&mut pod, condition);
+        Ok(pod)
+    })
+    .await
+    .map(|_| ())
 }
 
 /// 429 while a budget that covers the pod allows no disruption.

@@ -1,7 +1,7 @@
 //! `update`: PUT of an object, and the read-change-write loop that patches and subresources share.
 
 use axum::{extract::Request, response::Response};
-use karmada_machinery::{FieldError, GroupVersionKind, Reason, ResourceInfo, StatusError, meta};
+use karmada_machinery::{FieldError, GroupVersionKind, Reason, ResourceInfo, StatusError, apply::keep_times, meta};
 use karmada_storage::{Operation, StoreError};
 use serde_json::Value;
 
@@ -192,7 +192,7 @@ async fn try_write(
     metadata::carry_over(&mut object, old);
     prepare_parts(info, &mut object, old, plan.subresource);
     info.strategy.prepare_for_update(&mut object, old, &ctx);
-    if info.tracks_generation && plan.subresource != "status" && !write::same_specification(&object, old) {
+    if info.tracks_generation && moves_generation(info, plan.subresource, &object, old) {
         meta::set(&mut object, "generation", meta::generation(old) + 1);
     }
     shape::normalize(&mut object, info);
@@ -215,6 +215,7 @@ async fn try_write(
         return finish_deletion(call, backend, key, current, object).await;
     }
     meta::set(&mut object, "resourceVersion", old_version.clone());
+    keep_times(&mut object, old);
     if object == *old {
         // Nothing has changed: nothing is written, and the version stays.
         let bytes = backend.same_version.then(|| current.entry.bytes().clone());
@@ -241,10 +242,24 @@ async fn try_write(
     }
 }
 
+/// Whether a change is one of the specification. Annotations of a deployment count as such: they reach its replica sets.
+fn moves_generation(info: &ResourceInfo, subresource: &str, object: &Value, old: &Value) -> bool {
+    match subresource {
+        "" | "scale" | "ephemeralcontainers" | "resize" => {}
+        _ => return false,
+    }
+    let annotated = info.gvr.group == "apps"
+        && info.gvr.resource == "deployments"
+        && meta::annotations(object).filter(|a| !a.is_empty()) != meta::annotations(old).filter(|a| !a.is_empty());
+    annotated || !write::same_specification(object, old)
+}
+
 /// Keeps what the written part of the object may not touch.
 fn prepare_parts(info: &ResourceInfo, object: &mut Value, old: &Value, subresource: &str) {
     match subresource {
         "" if info.has_status() => write::restore_status(object, old),
+        // Written by ourselves.
+        "" | "scale" | "binding" | "eviction" => {}
         "status" => {
             write::restore_specification(object, old);
             if info.strategy.custom_resource() {

@@ -9,7 +9,7 @@ use rand::RngExt as _;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{backend::Backend, call::Call, metadata, registry::Finish, server::ApiServer, shape};
+use crate::{backend::Backend, call::Call, metadata, registry::Finish, server::ApiServer};
 
 /// The outcome of a write.
 pub(crate) struct Written {
@@ -98,7 +98,6 @@ pub(crate) fn ensure_name(object: &mut Value, name: &str, may_be_missing: bool) 
 pub(crate) fn validate_new(object: &Value, info: &ResourceInfo) -> FieldErrors {
     let name_rule = |name: &str| info.strategy.validate_name(name);
     let mut errors = metadata::validate(object, info.namespaced, &name_rule);
-    errors.extend(shape::validate(object, None, info));
     errors.extend(info.strategy.validate(object));
     errors
 }
@@ -116,7 +115,6 @@ pub(crate) fn validate_changed(
     // kube-apiserver checks the change once for all kinds and once more in the kind's own validation.
     errors.extend(change.iter().cloned());
     errors.extend(change);
-    errors.extend(shape::validate(object, Some(old), info));
     errors.extend(info.strategy.validate_update(object, old, ctx));
     errors
 }
