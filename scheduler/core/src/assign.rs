@@ -110,7 +110,8 @@ fn spread(
         return Err(room);
     }
     if aggregated {
-        let in_use = |it: &Share| kept.iter().any(|other| other.slot == it.slot && other.replicas > 0);
+        let used = Places::of(kept.iter().filter(|other| other.replicas > 0).map(|other| other.slot));
+        let in_use = |it: &Share| used.get(it.slot).is_some();
         let (mut first, rest): (Vec<Share>, Vec<Share>) = weights.into_iter().partition(in_use);
         first.extend(rest);
         let mut sum = 0_i64;
@@ -143,13 +144,30 @@ pub(crate) fn merge(old: Vec<Share>, mut new: Vec<Share>) -> Vec<Share> {
     if new.is_empty() {
         return old;
     }
-    let mut rest = Vec::new();
+    let places = Places::of(new.iter().map(|share| share.slot));
     for share in old {
-        match new.iter_mut().find(|other| other.slot == share.slot) {
-            Some(other) => other.replicas += share.replicas,
-            None => rest.push(share),
+        match places.get(share.slot) {
+            Some(at) => new[at].replicas += share.replicas,
+            None => new.push(share),
         }
     }
-    new.append(&mut rest);
     new
+}
+
+/// Where slots are in a list.
+pub(crate) struct Places {
+    list: Vec<(Slot, usize)>,
+}
+
+impl Places {
+    pub(crate) fn of(slots: impl Iterator<Item = Slot>) -> Self {
+        let mut list: Vec<(Slot, usize)> = slots.enumerate().map(|(at, slot)| (slot, at)).collect();
+        list.sort_unstable();
+        Self { list }
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> Option<usize> {
+        let at = self.list.partition_point(|(other, _)| *other < slot);
+        self.list.get(at).filter(|(other, _)| *other == slot).map(|(_, at)| *at)
+    }
 }

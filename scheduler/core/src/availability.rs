@@ -20,6 +20,9 @@ pub(crate) const UNLIMITED: i64 = i32::MAX as i64;
 /// Pods that fit on a node of a grade.
 const PODS_PER_NODE: i64 = 110;
 
+/// Nodes, and sets on them, that are simulated at most: a cluster may claim any number of either.
+const MAX_SIMULATED: i64 = 100_000;
+
 /// One pod template of a set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Member {
@@ -306,7 +309,8 @@ fn sets_on_grades(grades: &[Grade], members: &[Member], most: i64, promised: &[M
     }
     let pods_per_set: i64 = requests.iter().map(|(replicas, _)| replicas).sum();
     // More nodes than pods are never needed.
-    let enough = most.saturating_mul(pods_per_set).saturating_add(1);
+    let most = most.min(MAX_SIMULATED);
+    let enough = most.saturating_mul(pods_per_set).saturating_add(1).min(MAX_SIMULATED);
     let mut nodes: Vec<Node> = Vec::new();
     for grade in grades {
         let left: Arc<BTreeMap<String, i64>> =

@@ -21,6 +21,7 @@ pub mod decision;
 pub mod gosort;
 pub mod model;
 mod options;
+mod paths;
 mod peers;
 pub mod quantity;
 pub mod queue;

@@ -1,7 +1,6 @@
 //! Selection of regions, and of clusters in them.
 //!
-//! Every combination of regions that satisfies the constraints is a path; the best one by weight, then by number of
-//! clusters, then by discovery wins, unless a path that is a strict prefix of it exists.
+//! Regions are scored by what their clusters have room for, and [`paths`] finds the best combination of them.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -9,15 +8,12 @@ use crate::{
     candidates::{Candidate, Feasible},
     compile::{Bounds, CompiledPlacement},
     decision::RegionTrace,
+    paths,
     spread::sort,
 };
 
 /// A replica more or less outweighs any score.
 const REPLICA_WEIGHT: i64 = 1000;
-
-/// Paths that are looked at, at most. The number of combinations grows exponentially with the regions; beyond this the
-/// search stops with the best path found so far instead of holding up every other binding.
-const MAX_STEPS: usize = 2_000_000;
 
 /// A region with its feasible clusters in the order of preference.
 struct Region<'a> {
@@ -134,78 +130,15 @@ fn per_region(replicas: i64, regions: i64) -> Option<i64> {
     (regions > 0).then(|| (replicas + regions - 1).div_euclid(regions))
 }
 
-/// A combination of regions.
-struct Path {
-    id: usize,
-    weight: i64,
-    clusters: usize,
-    regions: Vec<usize>,
-}
-
 /// The indices of the best combination.
 fn choose(groups: &[Region<'_>], regions: Bounds, min_clusters: i64) -> Vec<usize> {
-    let mut search = Search { groups, regions, min_clusters, stack: Vec::new(), paths: Vec::new(), steps: 0 };
-    search.descend(0, 0);
-    let mut paths = search.paths;
-    paths.sort_by_key(|path| (Reverse(path.weight), Reverse(path.clusters), path.id));
-    let mut paths = paths.into_iter();
-    let Some(mut best) = paths.next() else {
-        return Vec::new();
+    let mut names: Vec<&str> = groups.iter().map(|region| region.name).collect();
+    names.sort_unstable();
+    let group = |region: &Region<'_>| paths::Group {
+        score: region.score,
+        clusters: region.clusters.len() as i64,
+        name: names.partition_point(|name| *name < region.name),
     };
-    for path in paths {
-        if path.regions.len() < best.regions.len() && best.regions.starts_with(&path.regions) {
-            best = path;
-        }
-    }
-    best.regions
-}
-
-struct Search<'a> {
-    groups: &'a [Region<'a>],
-    regions: Bounds,
-    min_clusters: i64,
-    stack: Vec<usize>,
-    paths: Vec<Path>,
-    steps: usize,
-}
-
-impl Search<'_> {
-    fn descend(&mut self, clusters: i64, begin: usize) {
-        let length = self.stack.len() as i64;
-        if clusters >= self.min_clusters && length >= self.regions.min && length <= self.regions.max {
-            return self.record();
-        }
-        if length >= self.regions.max {
-            return;
-        }
-        let mut sum = clusters;
-        for index in begin..self.groups.len() {
-            self.steps += 1;
-            if self.steps > MAX_STEPS {
-                return;
-            }
-            let size = self.groups[index].clusters.len() as i64;
-            sum += size;
-            self.stack.push(index);
-            self.descend(sum, index + 1);
-            // With as many regions as are needed only the full list can do; upstream leaves the search as it stands.
-            if self.groups.len() as i64 == self.regions.min {
-                break;
-            }
-            sum -= size;
-            self.stack.pop();
-        }
-    }
-
-    fn record(&mut self) {
-        let mut regions = self.stack.clone();
-        regions.sort_by_key(|index| (Reverse(self.groups[*index].score), self.groups[*index].name));
-        let of = |index: &usize| &self.groups[*index];
-        self.paths.push(Path {
-            id: self.paths.len(),
-            weight: regions.iter().map(|index| of(index).score).sum(),
-            clusters: regions.iter().map(|index| of(index).clusters.len()).sum(),
-            regions,
-        });
-    }
+    let groups: Vec<paths::Group> = groups.iter().map(group).collect();
+    paths::best(&groups, regions, min_clusters)
 }

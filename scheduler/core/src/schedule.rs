@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    assign::{AssignError, Assignment, Share, merge},
+    assign::{AssignError, Assignment, Places, Share, merge},
     availability::Estimates,
     candidates::{Candidate, Feasible, Pool, PoolKey},
     compile::{CompiledPlacement, Strategy},
@@ -329,12 +329,13 @@ impl Try<'_> {
 
     fn assignment<'a>(&'a self, candidates: &'a [Candidate], replicas: i64) -> Assignment<'a> {
         let spec = &self.binding.spec;
+        let places = Places::of(candidates.iter().map(|candidate| candidate.slot));
         let scheduled = spec
             .clusters
             .iter()
             .filter_map(|target| {
                 let slot = self.snapshot.slot(&target.name)?;
-                let candidate = candidates.iter().find(|candidate| candidate.slot == slot)?;
+                let candidate = &candidates[places.get(slot)?];
                 Some(Share { slot, rank: candidate.rank, replicas: i64::from(target.replicas) })
             })
             .collect();
@@ -378,8 +379,9 @@ impl Try<'_> {
             })
             .collect();
         if self.options.empty_workload_propagation {
+            let given = Places::of(shares.iter().map(|share| share.slot));
             for candidate in selected {
-                if !shares.iter().any(|share| share.slot == candidate.slot) {
+                if given.get(candidate.slot).is_none() {
                     targets.push(TargetCluster { name: name(candidate.slot), ..TargetCluster::default() });
                 }
             }
