@@ -13,7 +13,7 @@ pub mod apps;
 pub mod autoscaling;
 pub mod cluster;
 pub mod config;
-mod crd;
+pub mod crd;
 pub mod events;
 pub mod features;
 pub mod finalizers;
