@@ -5,7 +5,13 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc};
 use karmada_rest::{access::UserInfo, admission::AdmissionPlugin, server::Limits as RequestLimits};
 use karmada_storage::Store;
 
-use crate::{admission::services::ServiceRanges, authz::policy::Extent, controllers::Enabled, serve::Limits};
+use crate::{
+    admission::services::ServiceRanges,
+    authz::policy::Extent,
+    controllers::Enabled,
+    karmada::rules::{CompileLua, RuleOptions},
+    serve::Limits,
+};
 
 /// Namespaces of every Kubernetes cluster.
 pub const KUBERNETES_NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "default"];
@@ -30,8 +36,10 @@ pub struct ServerConfig {
     pub pki: PkiLocation,
     /// Names and addresses that the serving certificate covers besides the usual ones.
     pub names: Vec<String>,
-    /// Whether Karmada's own kinds are served and their rules applied.
-    pub karmada: bool,
+    /// Whether Karmada's own kinds are served and their rules applied, and how.
+    pub karmada: Option<RuleOptions>,
+    /// Judges the Lua scripts of interpreter customizations; they are accepted unseen if absent.
+    pub compile_lua: Option<CompileLua>,
     /// The namespaces that are made at start.
     pub namespaces: Vec<&'static str>,
     /// Which default roles and bindings are kept; `None` allows everybody everything, for tests.
@@ -67,7 +75,8 @@ impl ServerConfig {
             store,
             pki: PkiLocation::Memory,
             names: Vec::new(),
-            karmada: true,
+            karmada: Some(RuleOptions::default()),
+            compile_lua: None,
             namespaces: KUBERNETES_NAMESPACES.into_iter().chain(KARMADA_NAMESPACES).collect(),
             rbac: Some(Extent::ControlPlane),
             controllers: Enabled::control_plane(),
@@ -87,7 +96,7 @@ impl ServerConfig {
     /// A simulated member over this store: an ordinary cluster's API server, small enough for a thousand in a process.
     pub fn member(store: Arc<dyn Store>) -> Self {
         Self {
-            karmada: false,
+            karmada: None,
             namespaces: KUBERNETES_NAMESPACES.to_vec(),
             rbac: Some(Extent::Member),
             controllers: Enabled::member(),

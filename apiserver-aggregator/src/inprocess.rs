@@ -1,11 +1,11 @@
 //! Clients of this server inside its process: the same HTTP semantics, no socket, no TLS, no credentials.
 
 use async_trait::async_trait;
-use axum::{Router, body::Body, extract::Request};
+use axum::{Router, body::Body, extract::Request, response::Response};
 use http::{HeaderValue, header};
 use http_body_util::BodyExt as _;
 use karmada_machinery::{GroupVersionResource, StatusError};
-use karmada_rest::access::UserInfo;
+use karmada_rest::{ApiServer, access::UserInfo};
 use serde_json::Value;
 use tower::Service as _;
 
@@ -68,6 +68,41 @@ pub fn error_of(code: u16, body: &[u8]) -> StatusError {
     }
 }
 
+/// Whether a name can stand in a path as it is; one that cannot names no object.
+fn plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !b"/?#%".contains(&b))
+}
+
+fn request(path: &str) -> Result<Request, StatusError> {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = path.parse().map_err(StatusError::internal)?;
+    request.extensions_mut().insert(UserInfo::loopback());
+    Ok(request)
+}
+
+async fn read(response: Response) -> Result<Option<Value>, StatusError> {
+    let code = response.status().as_u16();
+    let body = response.into_body().collect().await.map_err(StatusError::internal)?.to_bytes();
+    match code {
+        200 => serde_json::from_slice(&body).map(Some).map_err(StatusError::internal),
+        404 => Ok(None),
+        _ => Err(error_of(code, &body)),
+    }
+}
+
+/// Reads one object from inside a handler; `None` if there is none.
+pub async fn get(
+    server: &ApiServer,
+    resource: &GroupVersionResource,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Value>, StatusError> {
+    if !plain(name) {
+        return Ok(None);
+    }
+    read(server.handle(request(&path(resource, namespace, name))?).await).await
+}
+
 #[async_trait]
 impl ObjectReader for RouterReader {
     async fn get(
@@ -76,23 +111,23 @@ impl ObjectReader for RouterReader {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Value>, StatusError> {
-        // A name with a slash or nothing would name another path.
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && !b"/?#%".contains(&b)) {
+        if !plain(name) {
             return Ok(None);
         }
-        let mut request = Request::new(Body::empty());
-        *request.uri_mut() = path(resource, namespace, name).parse().map_err(StatusError::internal)?;
-        request.extensions_mut().insert(UserInfo::loopback());
-        let response = match self.0.clone().call(request).await {
-            Ok(response) => response,
+        match self.0.clone().call(request(&path(resource, namespace, name))?).await {
+            Ok(response) => read(response).await,
+            Err(never) => match never {},
+        }
+    }
+
+    async fn list(&self, resource: &GroupVersionResource, namespace: &str) -> Result<Vec<Value>, StatusError> {
+        let list = match self.0.clone().call(request(&path(resource, namespace, ""))?).await {
+            Ok(response) => read(response).await?,
             Err(never) => match never {},
         };
-        let code = response.status().as_u16();
-        let body = response.into_body().collect().await.map_err(StatusError::internal)?.to_bytes();
-        match code {
-            200 => serde_json::from_slice(&body).map(Some).map_err(StatusError::internal),
-            404 => Ok(None),
-            _ => Err(error_of(code, &body)),
+        match list.unwrap_or_default()["items"].take() {
+            Value::Array(items) => Ok(items),
+            _ => Ok(Vec::new()),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod controllers;
 pub mod crds;
 pub mod health;
 pub mod inprocess;
+pub mod karmada;
 pub mod kubeconfig;
 pub mod mirror;
 pub mod objects;

@@ -16,6 +16,9 @@ pub trait ObjectReader: Send + Sync {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Value>, StatusError>;
+
+    /// All objects, of one namespace if it is not empty.
+    async fn list(&self, resource: &GroupVersionResource, namespace: &str) -> Result<Vec<Value>, StatusError>;
 }
 
 /// A reader that is known only after those who need it: authentication is part of the router that it reads through.
@@ -40,7 +43,18 @@ impl ObjectReader for LateReader {
     ) -> Result<Option<Value>, StatusError> {
         match self.0.get() {
             Some(reader) => reader.get(resource, namespace, name).await,
-            None => Err(StatusError::unavailable("the server is starting")),
+            None => Err(starting()),
         }
     }
+
+    async fn list(&self, resource: &GroupVersionResource, namespace: &str) -> Result<Vec<Value>, StatusError> {
+        match self.0.get() {
+            Some(reader) => reader.list(resource, namespace).await,
+            None => Err(starting()),
+        }
+    }
+}
+
+fn starting() -> StatusError {
+    StatusError::unavailable("the server is starting")
 }

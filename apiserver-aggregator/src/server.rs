@@ -30,6 +30,7 @@ use crate::{
     crds,
     health::{Paths, Readiness},
     inprocess::{self, RouterReader},
+    karmada::{self, rules::KarmadaRules},
     kubeconfig::{self, Credential, Kubeconfig},
     mirror::{Mirror, Projection},
     objects::LateReader,
@@ -152,6 +153,9 @@ impl Server {
                 objects: objects.clone(),
             },
         );
+        if let Some(rules) = &config.karmada {
+            karmada::install(&registry, &rules.features);
+        }
         let custom = crds::Controller::new(definitions, registry.clone());
 
         let mut options = ServerOptions::new(config.store.clone(), registry.clone());
@@ -377,6 +381,9 @@ fn admission(
         vec![Arc::new(NamespaceLifecycle::new(namespaces.clone(), objects.clone()))];
     if config.rbac.is_some() {
         plugins.push(Arc::new(EscalationCheck::new(index.clone(), authorizer.clone())));
+    }
+    if let Some(rules) = &config.karmada {
+        plugins.push(Arc::new(KarmadaRules::new(rules.clone(), objects.clone(), config.compile_lua.clone())));
     }
     plugins.extend(config.admission.iter().cloned());
     plugins

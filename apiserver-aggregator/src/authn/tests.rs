@@ -26,6 +26,10 @@ impl ObjectReader for Objects {
     ) -> Result<Option<Value>, StatusError> {
         Ok(self.0.lock().get(&format!("{}/{namespace}/{name}", resource.resource)).cloned())
     }
+
+    async fn list(&self, _: &GroupVersionResource, _: &str) -> Result<Vec<Value>, StatusError> {
+        Ok(Vec::new())
+    }
 }
 
 fn now() -> Timestamp {
