@@ -16,6 +16,7 @@
 mod answer;
 mod error;
 mod layer;
+pub mod lua;
 pub mod native;
 mod operation;
 pub mod unstructured;

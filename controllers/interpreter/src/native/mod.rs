@@ -23,6 +23,14 @@ use crate::operation::{Operation, kind_of};
 pub use dependencies::pod_dependencies;
 pub use pod::pod_requirements;
 
+/// Checks that a value is a pod template.
+///
+/// # Errors
+/// A field of another type than a pod template's.
+pub fn check_pod_template(template: &Value) -> Result<(), String> {
+    typed::canonical("PodTemplateSpec", template).map(drop)
+}
+
 /// The layer that knows Kubernetes' own kinds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Native;
