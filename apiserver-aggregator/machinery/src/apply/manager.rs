@@ -17,7 +17,7 @@ use crate::{
     gvk::GroupVersionKind,
     meta,
     resource::ResourceInfo,
-    schema::{Flavor, GoField, Node, Schema, Type as JsonType},
+    schema::{self, Flavor, Schema},
     status::{Reason, StatusError},
 };
 
@@ -194,14 +194,11 @@ impl<'a> FieldManager<'a> {
         entry.time = Some(whole_seconds(now));
     }
 
-    /// The object as the comparison sees it: without managed fields, and with the structs that Go always writes.
+    /// The object as the comparison sees it: without managed fields, and as Go would write it, with all its structs.
     fn comparable(&self, object: &Value) -> Value {
         let mut object = if object.is_object() { object.clone() } else { Value::Object(Map::new()) };
         meta::remove(&mut object, "managedFields");
-        if self.schema.flavor() == Flavor::Typed {
-            drop_nulls(&mut object);
-            fill(&mut object, &zero(self.schema.root(), 0));
-        }
+        schema::normalize(self.schema, &mut object);
         object
     }
 
@@ -330,52 +327,6 @@ fn sync_last_applied(object: &mut Value, applied: &Value) {
 /// Times of managed fields are written in whole seconds.
 fn whole_seconds(now: Timestamp) -> String {
     Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
-}
-
-/// The fields that Go writes even if they are zero.
-fn zero(node: Node<'_>, depth: usize) -> Map<String, Value> {
-    let mut map = Map::new();
-    // Values cannot contain themselves in Go, so that the depth is a safeguard only.
-    if depth > 16 {
-        return map;
-    }
-    for (name, field) in node.own_fields().filter(|(_, field)| field.go_field() == GoField::Always) {
-        let value = match field.kind() {
-            JsonType::Object if field.has_fields() => Value::Object(zero(field, depth + 1)),
-            // Times are null, not empty.
-            JsonType::String if field.format() == Some("date-time") => Value::Null,
-            JsonType::String => "".into(),
-            JsonType::Boolean => false.into(),
-            JsonType::Integer | JsonType::Number => 0.into(),
-            _ => Value::Null,
-        };
-        map.insert(name.to_owned(), value);
-    }
-    map
-}
-
-/// Removes nulls of objects, which Go writes for times that are not set; items of lists are compared as they stand.
-fn drop_nulls(object: &mut Value) {
-    if let Value::Object(map) = object {
-        map.retain(|_, value| !value.is_null());
-        map.values_mut().for_each(drop_nulls);
-    }
-}
-
-/// Adds what is missing, also within objects that are there.
-fn fill(object: &mut Value, with: &Map<String, Value>) {
-    let Value::Object(map) = object else {
-        return;
-    };
-    for (name, value) in with {
-        match (map.get_mut(name), value) {
-            (None, _) => {
-                map.insert(name.clone(), value.clone());
-            }
-            (Some(present), Value::Object(inner)) => fill(present, inner),
-            _ => {}
-        }
-    }
 }
 
 /// Restores the times of managed fields if nothing else differs between the objects, so that a write that changes nothing
