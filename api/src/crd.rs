@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::schema::Schema;
-use crate::{apps, autoscaling, cluster, config, multicluster, networking, policy, remedy, search, work};
+use crate::{apps, autoscaling, cluster, config, multicluster, networking, operator, policy, remedy, search, work};
 
 /// Whether objects of a kind live in namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,7 +235,7 @@ impl PrinterColumn {
     }
 }
 
-/// Every kind of Karmada's, in the order of group and kind.
+/// Every kind that a control plane serves, in the order of group and kind.
 #[must_use]
 pub fn crds() -> Vec<Crd> {
     use Scope::{Cluster, Namespaced};
@@ -318,4 +318,11 @@ pub fn crds() -> Vec<Crd> {
             .older::<work::v1alpha1::ResourceBinding>(),
         kind::<work::Work>(Namespaced, true, &work_columns).short("wk"),
     ]
+}
+
+/// The kind with which the operator is told what to install; it is served by the host cluster.
+#[must_use]
+pub fn operator_crd() -> Crd {
+    let ready = column("READY", "string", r#".status.conditions[?(@.type=="Ready")].status"#);
+    kind::<operator::Karmada>(Scope::Namespaced, true, &[ready, AGE]).uncategorized()
 }

@@ -23,6 +23,7 @@ pub mod meta;
 pub mod multicluster;
 pub mod names;
 pub mod networking;
+pub mod operator;
 pub mod policy;
 pub mod prune;
 pub mod quantity;
@@ -33,5 +34,5 @@ pub mod search;
 pub mod taints;
 pub mod work;
 
-pub use crd::{Crd, CrdVersion, PrinterColumn, ScalePaths, Scope, crds};
+pub use crd::{Crd, CrdVersion, PrinterColumn, ScalePaths, Scope, crds, operator_crd};
 pub use k8s_openapi;
