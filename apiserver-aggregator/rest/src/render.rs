@@ -85,12 +85,17 @@ pub(crate) fn table_row(
     include: IncludeObject,
 ) -> Value {
     let cells = info.table.cells(&object, call.now);
+    let conditions = info.table.conditions(&object);
     let object = match include {
         IncludeObject::None => Value::Null,
         IncludeObject::Metadata => partial(&object, version),
         IncludeObject::Object => object,
     };
-    json!({"cells": cells, "object": object})
+    let mut row = json!({"cells": cells, "object": object});
+    if !conditions.is_empty() {
+        row["conditions"] = conditions.into();
+    }
+    row
 }
 
 /// An object as a Table of one row.

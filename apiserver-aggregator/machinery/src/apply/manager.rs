@@ -134,7 +134,10 @@ impl<'a> FieldManager<'a> {
 
     /// Follows a creation. `new` is the object as the client sent it, with defaults; managed fields in it are ignored.
     pub fn create(&self, mut new: Value, manager: &str, now: Timestamp) -> Value {
-        meta::remove(&mut new, "managedFields");
+        // Nobody can create an object that is being deleted already.
+        for field in ["managedFields", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+            meta::remove(&mut new, field);
+        }
         self.track(&Value::Null, new, Managers::new(), manager, now)
     }
 

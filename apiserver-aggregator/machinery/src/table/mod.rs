@@ -63,12 +63,19 @@ pub trait TableConvertor: Send + Sync {
 
     /// The cells of one object, one a column. Ages are relative to `now`.
     fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value>;
+
+    /// The `conditions` of an object's row; mostly none.
+    fn conditions(&self, _object: &Value) -> Vec<Value> {
+        Vec::new()
+    }
 }
 
 /// How a built-in kind is printed.
 struct Builtin {
     columns: Vec<Column>,
     cells: cells::Printer,
+    /// Whether rows of ended objects are marked as completed: pods only.
+    completes: bool,
 }
 
 impl TableConvertor for Builtin {
@@ -80,6 +87,10 @@ impl TableConvertor for Builtin {
         let mut cells = (self.cells)(object, now);
         cells.resize(self.columns.len(), Value::Null);
         cells
+    }
+
+    fn conditions(&self, object: &Value) -> Vec<Value> {
+        if self.completes { cells::completed(object).into_iter().collect() } else { Vec::new() }
     }
 }
 
@@ -99,9 +110,10 @@ pub fn builtin_table(group: &str, resource: &str) -> Arc<dyn TableConvertor> {
             Some(rows) => rows.iter().map(|(n, t, f, p)| Column::new(n, t, f, *p)).collect(),
             None => vec![Column::new("Name", "string", "name", 0), Column::new("Created At", "date", "", 0)],
         };
-        return Arc::new(Builtin { columns, cells: name_and_creation });
+        return Arc::new(Builtin { columns, cells: name_and_creation, completes: false });
     };
-    Arc::new(Builtin { columns: rows.iter().map(|(n, t, f, p)| Column::new(n, t, f, *p)).collect(), cells })
+    let columns = rows.iter().map(|(n, t, f, p)| Column::new(n, t, f, *p)).collect();
+    Arc::new(Builtin { columns, cells, completes: (group, resource) == ("", "pods") })
 }
 
 #[cfg(test)]

@@ -96,10 +96,15 @@ fn recorded_rows() {
                 }
             }
             assert_eq!(Value::from(cells), *row, "{}", case["name"]);
+            assert_eq!(table.conditions(&object), row_conditions(&response["rows"][0]), "{}", case["name"]);
             checked.insert(case["name"].to_string(), ());
         }
     }
     assert!(checked.len() >= 25, "{checked:?}");
+}
+
+fn row_conditions(row: &Value) -> Vec<Value> {
+    row["conditions"].as_array().cloned().unwrap_or_default()
 }
 
 /// What the server fills in before it prints.

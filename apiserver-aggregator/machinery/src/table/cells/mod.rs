@@ -15,6 +15,8 @@ use serde_json::{Map, Value};
 use super::duration::age_of;
 use crate::{meta, selector::LabelSelector};
 
+pub(super) use pods::completed;
+
 /// Gives the cells of one object, in the order of the kind's columns.
 pub(super) type Printer = fn(&Value, Timestamp) -> Vec<Value>;
 

@@ -1,7 +1,7 @@
 //! Pods: readiness, one word for the state of all containers, restarts.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{NONE, age, at, flag, int, list, name, text, text_or};
 use crate::{meta, table::age_of};
@@ -33,6 +33,16 @@ fn ended(terminated: &Value) -> String {
         ("", signal) => format!("Signal:{signal}"),
         (reason, _) => reason.to_owned(),
     }
+}
+
+/// The condition of the row of a pod that has ended.
+pub(in crate::table) fn completed(object: &Value) -> Option<Value> {
+    let (reason, message) = match text(object, "status.phase") {
+        "Succeeded" => ("Succeeded", "The pod has completed successfully."),
+        "Failed" => ("Failed", "The pod failed."),
+        _ => return None,
+    };
+    Some(json!({"type": "Completed", "status": "True", "reason": reason, "message": message}))
 }
 
 pub(super) fn pod(object: &Value, now: Timestamp) -> Vec<Value> {
