@@ -85,6 +85,9 @@ async fn an_administrator_works_with_kubectl() {
         for name in ["deployments", "configmaps", "clusterroles", "customresourcedefinitions"] {
             assert!(resources.contains(name), "{name} in {resources}");
         }
+        assert!(kubectl.ok(&["auth", "whoami"]).contains("system:admin"));
+        assert!(kubectl.ok(&["auth", "can-i", "delete", "nodes"]).contains("yes"));
+        assert!(kubectl.ok(&["auth", "can-i", "--list"]).contains("*.*"));
         assert!(kubectl.ok(&["get", "namespaces"]).contains("karmada-system"));
         assert!(kubectl.ok(&["get", "svc", "kubernetes", "-o", "yaml"]).contains("10.96.0.1"));
         let deployment = kubectl.manifest(
@@ -101,10 +104,9 @@ async fn an_administrator_works_with_kubectl() {
         let lost = kubectl.manifest("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: missing}\n");
         kubectl.fails(&["create", "--validate=false", "-f", &lost], "namespaces \"missing\" not found");
         kubectl.fails(&["delete", "ns", "kube-system"], "this namespace may not be deleted");
-        let team = kubectl.manifest(
-            "apiVersion: v1\nkind: Namespace\nmetadata: {name: team}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: team}\n",
-        );
-        kubectl.ok(&["create", "--validate=false", "-f", &team]);
+        typed_creations(&kubectl);
+        kubectl.ok(&["create", "ns", "team"]);
+        kubectl.ok(&["create", "configmap", "a", "-n", "team", "--from-literal=k=v"]);
         kubectl.ok(&["delete", "ns", "team", "--timeout=20s"]);
         kubectl.fails(&["get", "ns", "team"], "not found");
         kubectl.ok(&["delete", "deploy", "nginx"]);
@@ -157,4 +159,42 @@ async fn users_may_do_what_their_roles_say() {
     })
     .await;
     server.shutdown().await;
+}
+
+/// kubectl creates these through typed clients, in protobuf.
+fn typed_creations(kubectl: &Kubectl) {
+    for command in [
+        "create deployment web --image=nginx --replicas=0",
+        "create job once --image=busybox",
+        "create cronjob often --image=busybox --schedule=@hourly",
+        "create secret generic s --from-literal=a=b",
+        "create quota q --hard=cpu=1,pods=2",
+        "create role r --verb=get,list --resource=pods",
+        "create rolebinding rb --role=r --user=u",
+        "create clusterrole cr --verb=get --non-resource-url=/x",
+        "create service clusterip web --tcp=80:8080",
+        "create service nodeport web2 --tcp=80",
+        "create ingress i --rule=a.example/b=web:80",
+        "create poddisruptionbudget p --selector=app=web --min-available=1",
+        "create priorityclass pc --value=5",
+        "create serviceaccount robot",
+        "create token robot",
+        "run pod --image=nginx",
+        "autoscale deployment web --max=3",
+        "expose deployment web --port=80 --name=web3",
+    ] {
+        kubectl.ok(&command.split(' ').collect::<Vec<_>>());
+    }
+    let web = kubectl.ok(&[
+        "get",
+        "deploy",
+        "web",
+        "-o",
+        "jsonpath={.spec.replicas} {.spec.template.spec.containers[0].image}",
+    ]);
+    assert_eq!(web, "0 nginx");
+    let service = kubectl.ok(&["get", "svc", "web", "-o", "jsonpath={.spec.ports[0].targetPort} {.spec.selector.app}"]);
+    assert_eq!(service, "8080 web");
+    assert_eq!(kubectl.ok(&["get", "secret", "s", "-o", "jsonpath={.data.a}"]), "Yg==");
+    assert_eq!(kubectl.ok(&["get", "quota", "q", "-o", "jsonpath={.spec.hard.cpu}"]), "1");
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, fmt};
 
-use karmada_machinery::{Reason, StatusError};
+use karmada_machinery::{Reason, StatusError, protobuf};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -56,6 +56,9 @@ fn yaml_error(error: &serde_yaml_ng::Error) -> String {
     format!("yaml: line {line}: {text}")
 }
 
+/// The media type of Kubernetes' protobuf encoding, which typed clients send for built-in kinds.
+pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
 /// 415 for bodies of a type that is not understood.
 pub fn unsupported_media_type() -> StatusError {
     StatusError::new(
@@ -72,6 +75,11 @@ pub fn object(media_type: &str, body: &[u8]) -> Result<Decoded, StatusError> {
             .map_err(|e| StatusError::bad_request(format!("couldn't get version/kind; json parse error: {e}"))),
         "application/yaml" => yaml(body)
             .map_err(|e| StatusError::bad_request(format!("yaml parse error: error converting YAML to JSON: {e}"))),
+        PROTOBUF => match protobuf::decode(body) {
+            Ok(value) => Ok(Decoded { value, duplicates: Vec::new() }),
+            Err(protobuf::Error::UnknownKind(_)) => Err(unsupported_media_type()),
+            Err(error) => Err(StatusError::bad_request(error.to_string())),
+        },
         _ => Err(unsupported_media_type()),
     }?;
     if decoded.value.is_object() {

@@ -1,6 +1,6 @@
 //! From a request's body to an object of the expected kind.
 
-use karmada_machinery::{FieldError, GroupVersion, ResourceInfo, StatusError, meta, schema};
+use karmada_machinery::{FieldError, GroupVersion, ResourceInfo, StatusError, meta, protobuf, schema};
 use serde_json::Value;
 
 use crate::{
@@ -38,7 +38,11 @@ fn parse(media_type: &str, kind: &str, body: &[u8]) -> Result<Decoded, StatusErr
         "" | "application/json" => decode::json(body)
             .map_err(|e| unrecognized(kind, &format!("couldn't get version/kind; json parse error: {e}"), body)),
         "application/yaml" => decode::yaml(body).map_err(|e| unrecognized(kind, &e, body)),
-        "application/vnd.kubernetes.protobuf" | "application/cbor" => Err(decode::unsupported_media_type()),
+        decode::PROTOBUF => match protobuf::decode(body) {
+            Ok(value) => Ok(Decoded { value, duplicates: Vec::new() }),
+            Err(protobuf::Error::UnknownKind(_)) => Err(decode::unsupported_media_type()),
+            Err(error) => Err(unrecognized(kind, &error.to_string(), body)),
+        },
         _ => Err(decode::unsupported_media_type()),
     }
 }
@@ -64,7 +68,7 @@ pub(crate) fn object(
         return Err(unrecognized(&info.kind, &why, body));
     }
     check_kind(&mut value, info, body)?;
-    let json = (media_type != "application/yaml").then_some(body);
+    let json = matches!(media_type, "" | "application/json").then_some(body);
     refine(&mut value, info, validation, duplicates, json, warnings)?;
     Ok(value)
 }

@@ -104,6 +104,7 @@ pub(crate) async fn read_options(call: &Call, request: Request) -> Result<Delete
         "" | "application/json" => decode::json(&body)
             .map_err(|e| StatusError::bad_request(format!("couldn't get version/kind; json parse error: {e}"))),
         "application/yaml" => decode::yaml(&body).map_err(StatusError::bad_request),
+        decode::PROTOBUF => decode::object(decode::PROTOBUF, &body),
         _ => Err(decode::unsupported_media_type()),
     }?;
     let Value::Object(map) = decoded.value else {
