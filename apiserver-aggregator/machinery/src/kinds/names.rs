@@ -23,7 +23,7 @@ fn is_label(text: &str) -> bool {
 /// A DNS-1123 subdomain of at most 253 bytes: the rule for most names.
 pub fn dns_subdomain(name: &str) -> Option<String> {
     if name.len() > DNS_SUBDOMAIN_MAX {
-        return Some(format!("must be no more than {DNS_SUBDOMAIN_MAX} bytes"));
+        return Some(format!("must be no more than {DNS_SUBDOMAIN_MAX} characters"));
     }
     if name.split('.').all(is_label) { None } else { Some(SUBDOMAIN_TEXT.to_owned()) }
 }
@@ -31,7 +31,7 @@ pub fn dns_subdomain(name: &str) -> Option<String> {
 /// A DNS-1123 label of at most 63 bytes: namespaces and others.
 pub fn dns_label(name: &str) -> Option<String> {
     if name.len() > DNS_LABEL_MAX {
-        return Some(format!("must be no more than {DNS_LABEL_MAX} bytes"));
+        return Some(format!("must be no more than {DNS_LABEL_MAX} characters"));
     }
     if is_label(name) { None } else { Some(LABEL_TEXT.to_owned()) }
 }
@@ -39,7 +39,7 @@ pub fn dns_label(name: &str) -> Option<String> {
 /// A DNS-1035 label of at most 63 bytes: services.
 pub fn dns_1035_label(name: &str) -> Option<String> {
     if name.len() > DNS_LABEL_MAX {
-        return Some(format!("must be no more than {DNS_LABEL_MAX} bytes"));
+        return Some(format!("must be no more than {DNS_LABEL_MAX} characters"));
     }
     if is_label(name) && name.as_bytes().first().is_some_and(u8::is_ascii_lowercase) {
         None

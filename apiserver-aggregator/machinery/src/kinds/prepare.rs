@@ -17,6 +17,7 @@ pub(super) fn of(gvk: &GroupVersionKind) -> (Create, Update) {
         ("", "PersistentVolume") => (create_volume, |_, _, _| {}),
         ("", "Service") => (create_service, |_, _, _| {}),
         ("apiregistration.k8s.io", "APIService") => (create_api_service, |_, _, _| {}),
+        ("apps", "DaemonSet") => (create_daemon_set, update_daemon_set),
         ("batch", "Job") => (create_job, |_, _, _| {}),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => (create_definition, |_, _, _| {}),
         _ => (|_, _| {}, |_, _, _| {}),
@@ -191,6 +192,36 @@ fn create_job(object: &mut Value, _ctx: &RequestContext<'_>) {
         }
     }
     spec.insert("selector".to_owned(), json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
+    let labels = spec.get("template").and_then(|t| t["metadata"].get("labels")).cloned();
+    // A job without labels takes those of its pods.
+    if let (Some(labels), Some(metadata)) = (labels, crate::meta::metadata_mut(object)) {
+        metadata.entry("labels").or_insert(labels);
+    }
+}
+
+/// The annotation by which old controllers counted changes of a daemon set's template.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+fn set_template_generation(object: &mut Value, generation: i64) {
+    if let Some(metadata) = crate::meta::metadata_mut(object) {
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        if let Some(annotations) = annotations.as_object_mut() {
+            annotations.insert(TEMPLATE_GENERATION.to_owned(), generation.to_string().into());
+        }
+    }
+}
+
+fn create_daemon_set(object: &mut Value, _ctx: &RequestContext<'_>) {
+    set_template_generation(object, 1);
+}
+
+fn update_daemon_set(object: &mut Value, old: &Value, ctx: &RequestContext<'_>) {
+    if ctx.subresource.is_some() {
+        return;
+    }
+    let before = crate::meta::annotation(old, TEMPLATE_GENERATION).and_then(|t| t.parse::<i64>().ok()).unwrap_or(1);
+    let changed = object["spec"]["template"] != old["spec"]["template"];
+    set_template_generation(object, before.saturating_add(i64::from(changed)));
 }
 
 /// A new definition has stored its storage version and nothing else.

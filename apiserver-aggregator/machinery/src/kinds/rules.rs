@@ -55,6 +55,12 @@ pub(super) fn rules(gvk: &GroupVersionKind) -> Rules {
     if kind == "CustomResourceDefinition" {
         rules.warnings = |object, _| crate::crd::warnings(object);
     }
+    match (group, kind) {
+        ("", "Service") => rules.warnings = validation::service_warnings,
+        ("", "Endpoints") => rules.warnings = |_, _| vec![validation::ENDPOINTS_DEPRECATED.to_owned()],
+        ("", "Secret") => rules.warnings = validation::secret_warnings,
+        _ => {}
+    }
     rules.name = match (group, kind) {
         ("", "Namespace" | "Service") => names::dns_label,
         ("rbac.authorization.k8s.io", _) | ("apiregistration.k8s.io", "APIService") => names::path_segment,
@@ -120,7 +126,12 @@ impl Strategy for BuiltinStrategy {
 
     fn validate_update(&self, object: &Value, old: &Value, ctx: &RequestContext<'_>) -> FieldErrors {
         let mut errors = if ctx.subresource.is_none() { (self.0.validate)(object) } else { Vec::new() };
-        errors.extend((self.0.validate_update)(object, old, ctx));
+        let change = (self.0.validate_update)(object, old, ctx);
+        // The name was judged when it was given; what no longer fits it is what may not change.
+        if !change.is_empty() {
+            errors.retain(|e| e.field != "metadata.name");
+        }
+        errors.extend(change);
         errors
     }
 

@@ -119,23 +119,18 @@ fn check_type(node: Node<'_>, value: &Value, path: &str, errors: &mut FieldError
     }
 }
 
+/// Of length and pattern, the first that fails is told.
 fn check_string(node: Node<'_>, text: &str, bounds: &Extra, path: &str, errors: &mut FieldErrors) {
     let length = text.chars().count() as u64;
     if let Some(max) = bounds.max_length.filter(|max| length > *max) {
         errors.push(FieldError::too_long(path, usize::try_from(max).unwrap_or(usize::MAX)));
-    }
-    if let Some(min) = bounds.min_length.filter(|min| length < *min) {
+    } else if let Some(min) = bounds.min_length.filter(|min| length < *min) {
         errors.push(invalid(path, text, &format!("should be at least {min} chars long")));
-    }
-    if let Some(regex) = node.pattern_regex()
-        && !regex.is_match(text)
-    {
+    } else if node.pattern_regex().is_some_and(|regex| !regex.is_match(text)) {
         let pattern = node.pattern().unwrap_or_default();
         errors.push(invalid(path, text, &format!("should match '{pattern}'")));
     }
-    if let Some(format) = node.format()
-        && formats::check(format, text) == Some(false)
-    {
+    if let Some(format) = node.format().filter(|format| formats::check(format, text) == Some(false)) {
         let detail = format!("{path} in body must be of type {format}: {text:?}");
         errors.push(FieldError {
             kind: ErrorKind::TypeInvalid,

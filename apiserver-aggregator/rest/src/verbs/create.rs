@@ -68,15 +68,16 @@ pub(crate) async fn admit_and_create(
     if meta::resource_version(&object).is_some() {
         return Err(unset_version());
     }
-    prepare(call, info, &mut object);
     let generated = meta::name(&object).is_none();
+    prepare(call, info, &mut object);
     let mut tries = 0;
     loop {
-        if generated {
-            if let Some(prefix) = meta::generate_name(&object) {
-                let name = write::generate_name(prefix);
-                meta::set(&mut object, "name", name);
-            }
+        if generated
+            && tries > 0
+            && let Some(prefix) = meta::generate_name(&object)
+        {
+            let name = write::generate_name(prefix);
+            meta::set(&mut object, "name", name);
         }
         let name = meta::name(&object).unwrap_or_default().to_owned();
         let errors = write::validate_new(&object, info);
@@ -164,8 +165,14 @@ fn prepare(call: &Call, info: &ResourceInfo, object: &mut Value) {
     if info.tracks_generation {
         meta::set(object, "generation", 1);
     }
-    info.strategy.prepare_for_create(object, &write::context(call, None));
     meta::set(object, "creationTimestamp", write::seconds(call.now));
     meta::set(object, "uid", write::new_uuid());
+    // Name and uid come first: a job's selector is made of them.
+    if meta::name(object).is_none()
+        && let Some(name) = meta::generate_name(object).map(write::generate_name)
+    {
+        meta::set(object, "name", name);
+    }
+    info.strategy.prepare_for_create(object, &write::context(call, None));
     shape::normalize(object, info);
 }
