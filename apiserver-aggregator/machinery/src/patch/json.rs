@@ -16,6 +16,10 @@ pub const MAX_OPERATIONS: usize = 10_000;
 /// same as the largest request body.
 pub const MAX_COPY_BYTES: usize = 3 * 1024 * 1024;
 
+/// Nesting of the patched document, at most. Copies into themselves would otherwise double it with each operation, and
+/// whatever walks such a document (if only to free it) would run out of stack. Decoders allow 128.
+pub const MAX_DEPTH: usize = 512;
+
 /// The reason why an operation does not apply is not told to clients.
 struct DoesNotApply;
 
@@ -173,7 +177,24 @@ fn container_mut<'a, 'p>(document: &'a mut Value, path: &'p str) -> Result<(&'a 
     if container.is_object() || container.is_array() { Ok((container, key)) } else { Err(DoesNotApply) }
 }
 
+/// Whether the value is nested more deeply than allowed. Walks no deeper than that itself.
+fn is_deeper_than(value: &Value, allowed: usize) -> bool {
+    let below = |item: &Value| allowed == 0 || is_deeper_than(item, allowed - 1);
+    match value {
+        Value::Array(items) => items.iter().any(below),
+        Value::Object(map) => map.values().any(below),
+        _ => false,
+    }
+}
+
+/// Refuses to put the value where the document would become too deep.
+fn check_depth(path: &str, value: &Value) -> Result<(), DoesNotApply> {
+    let steps = path.matches('/').count();
+    if steps > MAX_DEPTH || is_deeper_than(value, MAX_DEPTH - steps) { Err(DoesNotApply) } else { Ok(()) }
+}
+
 fn add(document: &mut Value, path: &str, value: Value) -> Result<(), DoesNotApply> {
+    check_depth(path, &value)?;
     let (container, key) = container_mut(document, path)?;
     match container {
         Value::Object(map) => {
@@ -202,6 +223,7 @@ fn remove(document: &mut Value, path: &str) -> Result<Value, DoesNotApply> {
 }
 
 fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), DoesNotApply> {
+    check_depth(path, &value)?;
     if path.is_empty() {
         if !value.is_object() && !value.is_array() {
             return Err(DoesNotApply);

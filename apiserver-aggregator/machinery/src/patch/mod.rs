@@ -10,7 +10,7 @@ mod merge;
 mod strategic;
 mod strategic_order;
 
-pub use json::{MAX_COPY_BYTES, MAX_OPERATIONS, json_patch};
+pub use json::{MAX_COPY_BYTES, MAX_DEPTH, MAX_OPERATIONS, json_patch};
 pub use merge::merge_patch;
 pub use strategic::strategic_merge_patch;
 

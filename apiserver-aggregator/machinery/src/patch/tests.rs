@@ -62,6 +62,23 @@ fn json_patch_copies_are_limited() {
 }
 
 #[test]
+fn json_patches_cannot_nest_without_end() {
+    // Each copy doubles the depth: without a bound, freeing the result would overflow the stack.
+    let mut operations = Vec::new();
+    let mut path = "/a".to_owned();
+    for _ in 0..18 {
+        operations.push(json!({"op": "copy", "from": "/a", "path": format!("{path}/a")}));
+        path = format!("{path}{path}");
+        if path.len() > 100_000 {
+            break;
+        }
+    }
+    json_fails(json!({"a": {}}), Value::Array(operations), 422);
+    let deep = format!("/{}", vec!["a"; 2_000].join("/"));
+    json_fails(json!({}), json!([{"op": "add", "path": deep, "value": 1}]), 422);
+}
+
+#[test]
 fn merge_patches() {
     let merged = merge_patch(
         json!({"a": {"b": 1, "c": 2}, "l": [1, 2]}),

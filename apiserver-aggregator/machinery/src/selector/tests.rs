@@ -121,6 +121,32 @@ fn field_selectors() {
     assert_eq!(error("a=b=c"), "invalid field selector: unescaped character in value: 61");
 }
 
+#[test]
+fn field_selectors_know_their_kinds() {
+    let resources = crate::kinds::builtin_resources();
+    let check = |group: &str, resource: &str, selector: &str| {
+        let info = resources.iter().find(|r| r.gvr.group == group && r.gvr.resource == resource).unwrap();
+        FieldSelector::parse(selector).unwrap().check(info)
+    };
+    assert_eq!(check("", "pods", "spec.nodeName=n,status.phase!=Running,metadata.namespace=a"), Ok(()));
+    assert_eq!(check("", "pods", "spec.containers=x").unwrap_err(), "field label not supported: spec.containers");
+    assert_eq!(
+        check("", "nodes", "metadata.namespace=x").unwrap_err(),
+        "field label not supported: metadata.namespace"
+    );
+    assert_eq!(
+        check("", "configmaps", "data.a=b").unwrap_err(),
+        "\"data.a\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+    );
+    assert_eq!(check("apps", "deployments", "metadata.name=d"), Ok(()));
+    let pods = resources.iter().find(|r| r.gvr.resource == "pods").unwrap();
+    let pod =
+        json!({"metadata": {"name": "p", "namespace": "n"}, "spec": {"nodeName": "x"}, "status": {"phase": "Running"}});
+    let matches = |text: &str| FieldSelector::parse(text).unwrap().matches_object(&pod, pods);
+    assert!(matches("spec.nodeName=x,metadata.name=p"));
+    assert!(!matches("status.phase!=Running"));
+}
+
 proptest! {
     #[test]
     fn any_text_parses_or_fails(text in "\\PC*") {

@@ -10,6 +10,9 @@ use serde_json::Value;
 /// Steps of one path, at most; more cannot be meant.
 const MAX_STEPS: usize = 256;
 
+/// Values found at once, at most: repeated recursive descent would find each value over and over.
+const MAX_FOUND: usize = 10_000;
+
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
     Field(String),
@@ -75,6 +78,10 @@ impl JsonPath {
             let mut next = Vec::new();
             for value in found {
                 step.select(value, &mut next);
+                if next.len() >= MAX_FOUND {
+                    next.truncate(MAX_FOUND);
+                    break;
+                }
             }
             found = next;
         }
