@@ -12,8 +12,8 @@ use karmada_runtime::ObjectKey;
 use karmada_scheduler_core::Decision;
 use parking_lot::Mutex;
 
-/// How many decisions are kept.
-const KEPT: usize = 10_000;
+/// How many decisions are kept: some kilobytes each.
+const KEPT: usize = 4096;
 
 #[derive(Debug, Default)]
 struct Kept {

@@ -15,7 +15,7 @@ use karmada_scheduler_core::{
     decision::{QueueAction, StatusChange, Trigger},
     model::{Binding, Cluster},
     queue::{Depths, Queue},
-    trigger::{cluster_change_concerns, concerns},
+    trigger::{cluster_change_concerns, concerns, is_owner_label},
 };
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
@@ -91,9 +91,10 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(client: &kube::Client, options: Options) -> Arc<Self> {
         let placements = Arc::new(Mutex::new(PlacementCache::default()));
+        let health = options.gates.scheduling_overcommit_protection;
         let bindings = |resource: Resource| {
             let placements = Arc::clone(&placements);
-            Informer::new(client.clone(), InformerSpec::all(resource), move |text| project(text, &placements))
+            Informer::new(client.clone(), InformerSpec::all(resource), move |text| project(text, &placements, health))
         };
         let world = Arc::new(Self {
             clusters: Informer::new(client.clone(), InformerSpec::all(clusters()), |text| {
@@ -326,11 +327,14 @@ impl World {
     }
 }
 
-/// Keeps of a binding what decisions read.
-fn project(text: &str, placements: &Mutex<PlacementCache>) -> Result<Entry, serde_json::Error> {
+/// Keeps of a binding what decisions read; the clusters' `health` only if assumptions need it.
+fn project(text: &str, placements: &Mutex<PlacementCache>, health: bool) -> Result<Entry, serde_json::Error> {
     let mut binding: Binding = serde_json::from_str(text)?;
     let placement = binding.spec.placement.take().map(|placement| placements.lock().compile(placement));
     binding.metadata.annotations.retain(|key, _| key == Binding::APPLIED_PLACEMENT);
-    binding.metadata.labels.retain(|key, _| key.contains("karmada.io/"));
+    binding.metadata.labels.retain(|key, _| is_owner_label(key));
+    if !health {
+        binding.status.aggregated_status = Vec::new();
+    }
     Ok(Entry { binding: Arc::new(binding), placement })
 }

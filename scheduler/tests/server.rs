@@ -82,7 +82,8 @@ async fn bindings_are_scheduled() {
     let scale = json!({"spec": {"replicas": 60}});
     patcher.patch(&bindings(), "default", "b", "", PatchKind::Merge, &scale).await.unwrap();
     let object = settled(&patcher, "b").await;
-    let sum: i64 = object["spec"]["clusters"].as_array().unwrap().iter().map(|it| it["replicas"].as_i64().unwrap()).sum();
+    let sum: i64 =
+        object["spec"]["clusters"].as_array().unwrap().iter().map(|it| it["replicas"].as_i64().unwrap()).sum();
     assert_eq!(sum, 60);
 
     // The events tell it, on the binding and on the template.

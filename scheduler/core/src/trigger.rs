@@ -16,6 +16,12 @@ const OWNER_LABELS: [&str; 3] = [
     "binding.karmada.io/managed-by",
 ];
 
+/// Whether a label says that somebody wants the binding scheduled.
+#[must_use]
+pub fn is_owner_label(key: &str) -> bool {
+    OWNER_LABELS.contains(&key)
+}
+
 /// Whether the binding is for this scheduler and not on hold.
 ///
 /// Attached bindings (dependencies of a workload) carry no owner label: their clusters come from what requires them.
