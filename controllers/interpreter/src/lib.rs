@@ -19,6 +19,7 @@ mod layer;
 pub mod lua;
 pub mod native;
 mod operation;
+pub mod thirdparty;
 pub mod unstructured;
 
 pub use answer::{Component, Dependency, Replicas, StatusItem};

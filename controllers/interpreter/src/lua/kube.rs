@@ -39,7 +39,11 @@ pub(super) fn library(lua: &Lua, lists: &Table) -> mlua::Result<Table> {
                 Some(LuaValue::String(text)) => text.to_string_lossy(),
                 Some(other) => return Err(expected_string(2, "getPodDependencies", other)),
             };
-            let dependencies = native::pod_dependencies(&spec, &namespace);
+            let mut dependencies = native::pod_dependencies(&spec, &namespace);
+            if dependencies.is_empty() {
+                return Ok(LuaValue::Nil);
+            }
+            dependencies.sort_by(|left, right| (&left.kind, &left.name).cmp(&(&right.kind, &right.name)));
             let json = serde_json::to_value(dependencies).map_err(Error::external)?;
             convert::to_lua(lua, &known, &json)
         })?,
@@ -102,8 +106,10 @@ fn pod_spec(lists: &Table, argument: Option<&LuaValue>) -> mlua::Result<Value> {
     };
     let template = match argument {
         Some(LuaValue::Table(table)) => Encoder::new(lists).top(table, &[]).map_err(|error| wrong(&error))?,
-        None | Some(LuaValue::Nil) => return Ok(Value::Null),
-        Some(other) => return Err(wrong(&format!("got {}", other.type_name()))),
+        other => {
+            let got = other.map_or("nil", LuaValue::type_name);
+            return Err(Error::runtime(format!("bad argument #1 (table expected, got {got})")));
+        }
     };
     native::check_pod_template(&template).map_err(|error| wrong(&error))?;
     Ok(template.get("spec").cloned().unwrap_or_default())

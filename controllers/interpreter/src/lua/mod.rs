@@ -112,6 +112,15 @@ impl LuaLayer {
         }
     }
 
+    /// Sums up statuses as [`Layer::aggregate_status`] does; a script can tell no items from an empty list of items.
+    ///
+    /// # Errors
+    /// The script fails, or its answer is no object.
+    pub fn aggregate(&self, object: &Value, items: Option<&[StatusItem]>) -> Result<Value, InterpretError> {
+        let items = serde_json::to_value(items).map_err(failed)?;
+        self.run_for_object(object, Operation::AggregateStatus, &[object, &items], &[object])
+    }
+
     /// Runs the one script of the operation; `read` takes its answer.
     fn run<T>(
         &self,
@@ -266,8 +275,7 @@ impl Layer for LuaLayer {
     }
 
     fn aggregate_status(&self, object: &Value, items: &[StatusItem], _now: Timestamp) -> Result<Value, InterpretError> {
-        let items = serde_json::to_value(items).map_err(failed)?;
-        self.run_for_object(object, Operation::AggregateStatus, &[object, &items], &[object])
+        self.aggregate(object, Some(items))
     }
 
     fn reflect_status(&self, object: &Value) -> Result<Option<Value>, InterpretError> {
