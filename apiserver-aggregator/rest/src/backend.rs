@@ -26,6 +26,8 @@ pub(crate) struct Backend {
     pub(crate) cache: Arc<ResourceCache>,
     prefix: String,
     storage_gvk: GroupVersionKind,
+    /// The resource in the version in which it is stored, where that is another one and served.
+    stored_as: Option<Arc<ResourceInfo>>,
     /// Whether objects are served in the form in which they are stored.
     pub(crate) same_version: bool,
 }
@@ -74,7 +76,13 @@ impl Backend {
         let storage = &info.storage;
         let storage_gvk = GroupVersionKind::new(&storage.version.group, &storage.version.version, &storage.kind);
         let same_version = storage_gvk == info.gvk();
-        Ok(Self { server: server.clone(), info: Arc::clone(info), cache, prefix, storage_gvk, same_version })
+        let stored_as = if same_version {
+            None
+        } else {
+            let stored = |o: &&Arc<ResourceInfo>| o.storage.prefix == storage.prefix && o.gvk() == storage_gvk;
+            snapshot.ordered.iter().find(stored).cloned()
+        };
+        Ok(Self { server: server.clone(), info: Arc::clone(info), cache, prefix, storage_gvk, stored_as, same_version })
     }
 
     pub(crate) fn key(&self, namespace: &str, name: &str) -> String {
@@ -115,7 +123,10 @@ impl Backend {
             return Ok(value);
         }
         value = self.convert(value, &wanted).await?;
-        crate::shape::after_conversion(&mut value, &self.info);
+        // A custom resource says what its stored version says, neither pruned nor defaulted anew.
+        if !self.info.strategy.custom_resource() {
+            crate::shape::after_conversion(&mut value, &self.info);
+        }
         Ok(value)
     }
 
@@ -125,7 +136,20 @@ impl Backend {
             return Ok(value);
         }
         let wanted = self.storage_gvk.clone();
-        self.convert(value, &wanted).await
+        let mut value = self.convert(value, &wanted).await?;
+        if let Some(stored) = self.stored_as.as_ref().filter(|s| s.strategy.custom_resource()) {
+            crate::shape::after_conversion(&mut value, stored);
+        }
+        Ok(value)
+    }
+
+    /// An object as it comes back once it is stored: a custom resource keeps only what its stored version has.
+    pub(crate) async fn settle(&self, value: Value) -> Result<Value, StatusError> {
+        if self.same_version || !self.info.strategy.custom_resource() {
+            return Ok(value);
+        }
+        let stored = self.storable(value).await?;
+        self.served(stored).await
     }
 
     async fn convert(&self, mut value: Value, to: &GroupVersionKind) -> Result<Value, StatusError> {

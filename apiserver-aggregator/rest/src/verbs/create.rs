@@ -99,6 +99,7 @@ pub(crate) async fn admit_and_create(
             }
             return Ok(Written { value: object, bytes: None, created: true });
         }
+        object = backend.settle(object).await?;
         let stored = backend.encode(&object).await?;
         match backend.commit(&key, Operation::Create { value: stored.bytes.clone() }).await {
             Ok(revision) => {

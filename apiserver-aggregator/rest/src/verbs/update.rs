@@ -216,6 +216,7 @@ async fn try_write(
     }
     meta::set(&mut object, "resourceVersion", old_version.clone());
     keep_times(&mut object, old);
+    object = backend.settle(object).await?;
     if object == *old {
         // Nothing has changed: nothing is written, and the version stays.
         let bytes = backend.same_version.then(|| current.entry.bytes().clone());

@@ -83,6 +83,11 @@ pub(super) fn stateful_set(object: &mut Object) {
 }
 
 pub(super) fn daemon_set(object: &mut Object) {
+    with_made(object, "metadata", |metadata| {
+        with_made(metadata, "annotations", |annotations| {
+            default(annotations, "deprecated.daemonset.template.generation", "0");
+        });
+    });
     with_made(object, "spec", |spec| {
         with_made(spec, "updateStrategy", |strategy| {
             default_value(strategy, "type", "RollingUpdate");
