@@ -53,6 +53,14 @@ static ALGORITHM: LazyLock<HistogramVec> = LazyLock::new(|| {
         exponential(0.000_01, 2.0, 20),
     )
 });
+static EXTENSION_POINTS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram(
+        "karmada_scheduler_framework_extension_point_duration_seconds",
+        "Latency for running all plugins of a specific extension point.",
+        &["extension_point", "result"],
+        exponential(0.000_01, 2.0, 20),
+    )
+});
 static INCOMING: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter(
         "karmada_scheduler_queue_incoming_bindings_total",
@@ -105,6 +113,9 @@ pub(crate) fn attempted(decision: &Decision, written: bool, took: Duration) {
             ("AssignReplicas", timings.assign),
         ] {
             ALGORITHM.with_label_values(&[step]).observe(took.as_secs_f64());
+        }
+        for (point, took) in [("Filter", timings.filter), ("Score", timings.score)] {
+            EXTENSION_POINTS.with_label_values(&[point, "Success"]).observe(took.as_secs_f64());
         }
     }
 }

@@ -184,6 +184,23 @@ async fn conflicts_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_lose_nothing() {
+    let fake = Fake::new();
+    fake.fail_every.store(3, Ordering::SeqCst);
+    fill(&fake, 60);
+    let scheduler = Running::start(&fake, Config::default());
+    // An outage of half a second, in which every third write fails.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    fake.fail_every.store(0, Ordering::SeqCst);
+    eventually("everything is scheduled", || all_scheduled(&fake)).await;
+    for object in fake.list("resourcebindings") {
+        assert!([6, 18].contains(&sum(&object)));
+        assert!(object["status"]["lastScheduledTime"].is_string());
+    }
+    scheduler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_overtaken_decision_is_made_again() {
     let fake = Fake::new();
     // Whenever a decision is about to be written, somebody scales the workload.

@@ -190,6 +190,8 @@ fn round(nanos: i128, unit: i128) -> i64 {
     i64::try_from(rounded).unwrap_or(if nanos > 0 { i64::MAX } else { i64::MIN })
 }
 
+/// What is no quantity reads as zero: a cluster that reports nonsense has no room, which is better than not seeing the
+/// cluster at all.
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -201,7 +203,11 @@ impl<'de> Deserialize<'de> for Quantity {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Quantity, E> {
-                Quantity::parse(text).map_err(E::custom)
+                Ok(Quantity::parse(text).unwrap_or_default())
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Quantity, E> {
+                Ok(Quantity::default())
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Quantity, E> {
@@ -213,7 +219,7 @@ impl<'de> Deserialize<'de> for Quantity {
             }
 
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Quantity, E> {
-                Quantity::parse(&number.to_string()).map_err(E::custom)
+                Ok(Quantity::parse(&number.to_string()).unwrap_or_default())
             }
         }
         deserializer.deserialize_any(Visitor)

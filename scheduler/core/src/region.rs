@@ -119,15 +119,15 @@ fn score_divided(members: &[Candidate], replicas: i64, regions: i64, clusters: i
         }
     }
     if room < target {
-        room * REPLICA_WEIGHT + score / members.len() as i64
+        room.saturating_mul(REPLICA_WEIGHT).saturating_add(score / members.len() as i64)
     } else {
-        target * REPLICA_WEIGHT + score / count
+        target.saturating_mul(REPLICA_WEIGHT).saturating_add(score / count)
     }
 }
 
 /// The share of a region, rounded up.
 fn per_region(replicas: i64, regions: i64) -> Option<i64> {
-    (regions > 0).then(|| (replicas + regions - 1).div_euclid(regions))
+    (regions > 0).then(|| replicas.div_euclid(regions) + i64::from(replicas.rem_euclid(regions) != 0))
 }
 
 /// The indices of the best combination.

@@ -107,7 +107,7 @@ fn after(binding: &Binding, decision: &Decision) -> Binding {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_success_keeps_its_promises(clusters in clusters(), binding in binding()) {
@@ -192,5 +192,86 @@ proptest! {
             schedule(&incremental, &input, &options),
             schedule(&Snapshot::of(now), &input, &options)
         );
+    }
+}
+
+/// Values as careless or hostile writers put them anywhere.
+fn nonsense() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!(null)),
+        Just(json!("")),
+        Just(json!("9223372036854775807")),
+        Just(json!("-5")),
+        Just(json!("1e400")),
+        Just(json!("x")),
+        Just(json!("100m")),
+        any::<i64>().prop_map(|number| json!(number.to_string())),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_panics(
+        amounts in prop::collection::vec(nonsense(), 12),
+        numbers in prop::collection::vec(prop_oneof![Just(i32::MAX), Just(i32::MIN), -3_i32..9], 6),
+        groups in prop::collection::vec(prop_oneof![Just(i64::MAX), Just(i64::MIN), -3_i64..9], 4),
+        words in prop::collection::vec("[a-zA-Z]{0,9}", 4),
+        how in division(),
+    ) {
+        let cluster = |name: &str, at: usize| -> Cluster {
+            serde_json::from_value(json!({
+                "metadata": {"name": name},
+                "spec": {"region": words[0], "taints": [{"key": words[1], "effect": words[2]}],
+                    "resourceModels": [{"grade": 1, "ranges": [{"name": "cpu", "min": amounts[at]}]}]},
+                "status": {
+                    "apiEnablements": [{"groupVersion": "apps/v1", "resources": [{"kind": "Deployment"}]}],
+                    "resourceSummary": {
+                        "allocatable": {"cpu": amounts[at], "pods": amounts[at + 1], "memory": amounts[at + 2]},
+                        "allocated": {"cpu": amounts[at + 3], "pods": amounts[at + 1]},
+                        "allocatableModelings": [{"grade": 1, "count": groups[0]}, {"grade": 7, "count": 1}],
+                    },
+                },
+            }))
+            .unwrap()
+        };
+        let snapshot = Snapshot::of([cluster("a", 0), cluster("b", 3)]);
+        let components = json!([
+            {"name": "x", "replicas": numbers[0], "replicaRequirements": {"resourceRequest": {"cpu": amounts[7]}}},
+            {"name": "y", "replicas": numbers[1], "replicaRequirements": {"resourceRequest": {"memory": amounts[8]}}},
+        ]);
+        for components in [json!([]), components] {
+            let binding: Binding = serde_json::from_value(json!({
+                "metadata": {"name": "b", "namespace": "default", "generation": 1,
+                    "labels": {"propagationpolicy.karmada.io/permanent-id": "x"}},
+                "spec": {
+                    "resource": {"apiVersion": "apps/v1", "kind": "Deployment"},
+                    "replicas": numbers[2], "components": components,
+                    "replicaRequirements": {"resourceRequest": {"cpu": amounts[9], "memory": amounts[10]}},
+                    "clusters": [{"name": "a", "replicas": numbers[3]}, {"name": "a", "replicas": numbers[4]}],
+                    "placement": {
+                        "clusterTolerations": [{"key": words[1], "operator": words[3]}],
+                        "replicaScheduling": how,
+                        "spreadConstraints": [
+                            {"spreadByField": "region", "minGroups": groups[1], "maxGroups": groups[2]},
+                            {"spreadByField": "cluster", "minGroups": 1, "maxGroups": groups[3].min(1)},
+                        ],
+                    },
+                },
+            }))
+            .unwrap();
+            let mut options = Options { detailed_trace: true, ..Options::default() };
+            options.gates.multiple_pod_templates_scheduling = true;
+            options.gates.scheduling_overcommit_protection = true;
+            let _decision = schedule(&snapshot, &BindingInput::new(binding.clone()), &options);
+            let mut single = binding;
+            if let Some(placement) = &mut single.spec.placement {
+                placement.spread_constraints.remove(0);
+            }
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+            let inputs = [BindingInput::new(single.clone()), BindingInput::new(single)];
+            let _decisions = schedule_batch(&snapshot, &inputs, &options, &pool, Duration::ZERO);
+        }
     }
 }

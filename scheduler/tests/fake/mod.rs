@@ -39,6 +39,8 @@ pub(crate) struct Fake {
     pub(crate) events: AtomicU64,
     /// Every so many-th patch of a binding meets a write of somebody else; 0 for never.
     pub(crate) disturb_every: AtomicU64,
+    /// Every so many-th patch fails with an internal error; 0 for never.
+    pub(crate) fail_every: AtomicU64,
     /// What somebody else then does to the binding.
     pub(crate) disturbance: Mutex<Value>,
 }
@@ -51,6 +53,7 @@ impl Fake {
             patches: AtomicU64::new(0),
             events: AtomicU64::new(0),
             disturb_every: AtomicU64::new(0),
+            fail_every: AtomicU64::new(0),
             disturbance: Mutex::new(json!({"status": {"noise": 0}})),
         })
     }
@@ -120,6 +123,10 @@ impl Fake {
 
     fn patch(&self, place: Place, subresource: &str, mut patch: Value) -> Result<Value, Box<Response>> {
         let count = self.patches.fetch_add(1, Ordering::SeqCst) + 1;
+        let every = self.fail_every.load(Ordering::SeqCst);
+        if every > 0 && count.is_multiple_of(every) {
+            return Err(Box::new(failure(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")));
+        }
         let mut store = self.store.lock();
         let Some(mut before) = store.objects.get(&place).cloned() else {
             return Err(Box::new(failure(StatusCode::NOT_FOUND, "NotFound")));

@@ -114,6 +114,9 @@ impl<'a> Case<'a> {
     }
 
     fn set_others(&mut self, list: &Value) -> Result<(), String> {
+        for other in &self.others {
+            Arc::make_mut(&mut self.snapshot.assumptions).release(&other.key());
+        }
         self.others = list.as_array().into_iter().flatten().map(parse).collect::<Result<_, _>>()?;
         for other in &mut self.others {
             settle(&mut self.snapshot, &self.options, other);
