@@ -18,6 +18,7 @@ pub mod karmada;
 pub mod kubeconfig;
 pub mod mirror;
 pub mod objects;
+pub mod outbound;
 pub mod pki;
 pub mod reviews;
 pub mod serve;

@@ -19,7 +19,12 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admission::{lifecycle::NamespaceLifecycle, namespaces::Namespaces, services::ServiceAllocator},
+    admission::{
+        lifecycle::NamespaceLifecycle,
+        namespaces::Namespaces,
+        services::ServiceAllocator,
+        webhooks::{Webhooks, config::Configurations},
+    },
     authn::{
         self, Authentication, bootstrap_token::BootstrapTokens, request_header::RequestHeaders,
         service_account::ServiceAccountTokens, x509::ClientCertificates,
@@ -107,9 +112,10 @@ impl Server {
         let index = Arc::new(RbacIndex::default());
         let namespaces = Arc::new(Namespaces::default());
         let definitions = Arc::new(crds::Definitions::default());
+        let configurations = Arc::new(Configurations::default());
         let services = ServiceAllocator::new(config.services.clone());
         let mut projections: Vec<Arc<dyn Projection>> =
-            vec![namespaces.clone(), definitions.clone(), Arc::new(services.clone())];
+            vec![namespaces.clone(), definitions.clone(), configurations.clone(), Arc::new(services.clone())];
         let authorizer: Arc<dyn Authorizer> = match config.rbac {
             Some(_) => {
                 projections.push(index.clone());
@@ -161,6 +167,10 @@ impl Server {
         let mut options = ServerOptions::new(config.store.clone(), registry.clone());
         options.limits = config.requests;
         options.admission = admission(&config, &namespaces, &index, &authorizer, &objects);
+        // After all that changes objects in process, as upstream: webhooks see what will be stored.
+        let webhooks = Arc::new(Webhooks::new(configurations, namespaces.clone(), objects.clone()));
+        webhooks.set_registry(registry.clone());
+        options.admission.push(webhooks);
         options.authorizer = authorizer;
         options.paths = Some(Arc::new(Paths {
             store: config.store.clone(),

@@ -243,6 +243,10 @@ async fn custom_resources_come_and_go_with_their_definition() {
     let gone = format!("{definitions}/widgets.example.com");
     until("the definition goes", async || send(&client, "GET", &gone, None).await.0 == 404).await;
     until("the kind goes", async || send(&client, "GET", widgets, None).await.0 == 404).await;
+    // Its instances are gone for good.
+    assert_eq!(send(&client, "POST", definitions, Some(&definition)).await.0, 201);
+    until("the kind is served again", async || send(&client, "GET", widgets, None).await.0 == 200).await;
+    assert_eq!(send(&client, "GET", widgets, None).await.1["items"], json!([]));
     server.shutdown().await;
 }
 

@@ -3,3 +3,4 @@
 pub mod lifecycle;
 pub mod namespaces;
 pub mod services;
+pub mod webhooks;

@@ -292,6 +292,14 @@ fn is_namespace(info: &ResourceInfo) -> bool {
     info.gvr.group.is_empty() && info.gvr.resource == "namespaces"
 }
 
+/// Custom resource definitions are only marked; their instances go first.
+fn is_definition(info: &ResourceInfo) -> bool {
+    info.gvr.group == "apiextensions.k8s.io" && info.gvr.resource == "customresourcedefinitions"
+}
+
+/// Held by a definition until its instances are gone.
+const DEFINITION_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
+
 /// One try: `None` when somebody else was quicker.
 async fn step(
     call: &Call,
@@ -304,6 +312,9 @@ async fn step(
     let mut object = current.value.clone();
     if is_namespace(info) {
         return delete_namespace(call, backend, key, current, options).await;
+    }
+    if is_definition(info) {
+        return delete_definition(call, backend, key, current, options).await;
     }
     let grace = grace(call, info, &mut object, options);
     if let Grace::Pending = grace {
@@ -436,6 +447,55 @@ async fn delete_namespace(
     }
     if update::deletable(&object) {
         return remove(call, backend, key, current.revision, object, false).await;
+    }
+    let stored = store(backend, key, &current, object).await?;
+    Ok(stored.map(|(_, value)| Deleted { value, gone: false }))
+}
+
+/// Marks a definition as terminating, with a finalizer that is taken away once its instances are gone.
+async fn delete_definition(
+    call: &Call,
+    backend: &Backend,
+    key: &str,
+    current: Current,
+    options: &DeleteOptions,
+) -> Result<Option<Deleted>, StatusError> {
+    let mut object = current.value.clone();
+    if meta::deletion_timestamp(&object).is_some() {
+        if meta::finalizers(&object).next().is_some() {
+            return Ok(Some(Deleted { value: object, gone: false }));
+        }
+        return remove(call, backend, key, current.revision, object, options.dry_run).await;
+    }
+    let now = write::seconds(call.now);
+    meta::set(&mut object, "deletionTimestamp", now.clone());
+    let mut finalizers: Vec<String> = match collector_finalizers(&backend.info, &object, options) {
+        Some(finalizers) => finalizers,
+        None => meta::finalizers(&object).map(str::to_owned).collect(),
+    };
+    if !finalizers.iter().any(|f| f == DEFINITION_FINALIZER) {
+        finalizers.push(DEFINITION_FINALIZER.to_owned());
+    }
+    meta::set(&mut object, "finalizers", finalizers);
+    let condition = json!({
+        "type": "Terminating",
+        "status": "True",
+        "lastTransitionTime": now,
+        "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    });
+    if object.get("status").is_none_or(|s| !s.is_object()) {
+        object["status"] = json!({});
+    }
+    match object["status"]["conditions"].as_array_mut() {
+        Some(conditions) => {
+            conditions.retain(|c| c["type"] != "Terminating");
+            conditions.push(condition);
+        }
+        None => object["status"]["conditions"] = json!([condition]),
+    }
+    if options.dry_run {
+        return Ok(Some(Deleted { value: object, gone: false }));
     }
     let stored = store(backend, key, &current, object).await?;
     Ok(stored.map(|(_, value)| Deleted { value, gone: false }))
