@@ -123,8 +123,11 @@ impl Backend {
             return Ok(value);
         }
         value = self.convert(value, &wanted).await?;
-        // A custom resource says what its stored version says, neither pruned nor defaulted anew.
-        if !self.info.strategy.custom_resource() {
+        if self.info.strategy.custom_resource() {
+            // A custom resource says what its stored version says as far as this version knows it; defaults are the
+            // stored version's.
+            let _ = crate::shape::decode(&mut value, &self.info);
+        } else {
             crate::shape::after_conversion(&mut value, &self.info);
         }
         Ok(value)

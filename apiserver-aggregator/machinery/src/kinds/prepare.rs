@@ -79,8 +79,16 @@ fn create_pod(object: &mut Value, _ctx: &RequestContext<'_>) {
         }
     }
     let class = qos_class(object);
+    let gated = object["spec"]["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty());
     if let Some(status) = object_at(object, "status") {
         *status = Map::from_iter([("phase".to_owned(), "Pending".into()), ("qosClass".to_owned(), class.into())]);
+        if gated {
+            let condition = json!({
+                "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+            });
+            status.insert("conditions".to_owned(), json!([condition]));
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) struct Rules {
     pub(super) graceful: fn(&Value, Option<i64>) -> Option<i64>,
     pub(super) returns_deleted: bool,
     pub(super) orphans: bool,
+    pub(super) deprecation: Option<&'static str>,
 }
 
 impl Default for Rules {
@@ -42,6 +43,7 @@ impl Default for Rules {
             graceful: |_, _| None,
             returns_deleted: false,
             orphans: false,
+            deprecation: None,
         }
     }
 }
@@ -57,7 +59,7 @@ pub(super) fn rules(gvk: &GroupVersionKind) -> Rules {
     }
     match (group, kind) {
         ("", "Service") => rules.warnings = validation::service_warnings,
-        ("", "Endpoints") => rules.warnings = |_, _| vec![validation::ENDPOINTS_DEPRECATED.to_owned()],
+        ("", "Endpoints") => rules.deprecation = Some(validation::ENDPOINTS_DEPRECATED),
         ("", "Secret") => rules.warnings = validation::secret_warnings,
         _ => {}
     }
@@ -161,5 +163,9 @@ impl Strategy for BuiltinStrategy {
 
     fn orphans_dependents_by_default(&self) -> bool {
         self.0.orphans
+    }
+
+    fn deprecation_warning(&self) -> Option<&str> {
+        self.0.deprecation
     }
 }

@@ -25,7 +25,7 @@ fn update_definition(object: &Value, old: &Value, ctx: &RequestContext<'_>) -> F
     if ctx.subresource.is_some() { Vec::new() } else { crd::validate_change(object, old) }
 }
 
-/// The warning about every Endpoints object.
+/// The warning that every request for Endpoints gets.
 pub(super) const ENDPOINTS_DEPRECATED: &str =
     "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
 
