@@ -59,6 +59,22 @@ fn floats(value: &Value) -> Value {
     }
 }
 
+/// With `$now` where a time is the script's own.
+fn timeless(value: &Value, expect: &Value) -> Value {
+    match (value, expect) {
+        (Value::String(time), Value::String(now)) if now == "$now" && time.ends_with('Z') => expect.clone(),
+        (Value::Array(items), Value::Array(expect)) if items.len() == expect.len() => {
+            items.iter().zip(expect).map(|(value, expect)| timeless(value, expect)).collect()
+        }
+        (Value::Object(map), Value::Object(_)) => map
+            .iter()
+            .map(|(key, value)| (key.clone(), timeless(value, &expect[key])))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        _ => value.clone(),
+    }
+}
+
 /// Without empty lists and objects.
 fn without_empties(value: &Value) -> Option<Value> {
     let result = match value {
@@ -108,7 +124,8 @@ fn third_party_kinds_answer_as_recorded() {
                     && error == "expect the returned requires type is table but got nil"
             }
             (Ok(value), None) => {
-                let (value, expect) = (floats(value), floats(&case["expect"]));
+                let expect = floats(&case["expect"]);
+                let value = timeless(&floats(value), &expect);
                 value == expect
                     || without_empties(&value) == without_empties(&expect)
                     || case["listOrder"] == "any" && sorted(&value) == sorted(&expect)

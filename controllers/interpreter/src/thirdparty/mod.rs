@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use crate::lua::LuaLayer;
 use crate::operation::Operation::{
-    self, AggregateStatus, InterpretDependency, InterpretHealth, InterpretReplica, InterpretStatus, Retain,
-    ReviseReplica,
+    self, AggregateStatus, InterpretComponent, InterpretDependency, InterpretHealth, InterpretReplica, InterpretStatus,
+    Retain, ReviseReplica,
 };
 
 /// What a kind's script is made of, and which operations it answers.
@@ -22,11 +22,14 @@ struct Kind {
 
 const PRELUDE: &str = include_str!("prelude.lua");
 const FLUX: &str = include_str!("flux.lua");
+const RAY: &str = include_str!("ray.lua");
+const KUBEFLOW: &str = include_str!("kubeflow.lua");
 const KRUISE: &str = include_str!("kruise.lua");
 
 const SOURCE: &[Operation] = &[InterpretHealth, AggregateStatus, Retain, InterpretStatus, InterpretDependency];
 const WORKLOAD: &[Operation] =
     &[InterpretReplica, ReviseReplica, AggregateStatus, InterpretStatus, InterpretHealth, InterpretDependency];
+const POLICY: &[Operation] = &[AggregateStatus, InterpretStatus, InterpretHealth];
 const DAEMON: &[Operation] = &[AggregateStatus, InterpretStatus, InterpretHealth, InterpretDependency];
 
 const KINDS: &[Kind] = &[
@@ -95,6 +98,87 @@ const KINDS: &[Kind] = &[
         kind: "DaemonSet",
         parts: &[include_str!("kruise_daemonset.lua"), KRUISE],
         operations: DAEMON,
+    },
+    Kind {
+        group_version: "apps.kruise.io/v1alpha1",
+        kind: "SidecarSet",
+        parts: &[include_str!("sidecarset.lua")],
+        operations: &[InterpretReplica, Retain, AggregateStatus, InterpretStatus, InterpretHealth, InterpretDependency],
+    },
+    Kind {
+        group_version: "apps.kruise.io/v1alpha1",
+        kind: "BroadcastJob",
+        parts: &[include_str!("broadcastjob.lua")],
+        operations: &[
+            InterpretReplica,
+            ReviseReplica,
+            Retain,
+            AggregateStatus,
+            InterpretStatus,
+            InterpretHealth,
+            InterpretDependency,
+        ],
+    },
+    Kind {
+        group_version: "apps.kruise.io/v1alpha1",
+        kind: "AdvancedCronJob",
+        parts: &[include_str!("advancedcronjob.lua")],
+        operations: &[AggregateStatus, InterpretDependency],
+    },
+    Kind {
+        group_version: "kyverno.io/v1",
+        kind: "ClusterPolicy",
+        parts: &[include_str!("kyverno.lua")],
+        operations: POLICY,
+    },
+    Kind { group_version: "kyverno.io/v1", kind: "Policy", parts: &[include_str!("kyverno.lua")], operations: POLICY },
+    Kind {
+        group_version: "kubeflow.org/v1",
+        kind: "Notebook",
+        parts: &[include_str!("notebook.lua")],
+        operations: &[InterpretReplica, AggregateStatus, InterpretStatus, InterpretHealth],
+    },
+    Kind {
+        group_version: "argoproj.io/v1alpha1",
+        kind: "Workflow",
+        parts: &[include_str!("workflow.lua")],
+        operations: &[InterpretReplica, ReviseReplica, Retain, InterpretHealth, InterpretDependency],
+    },
+    Kind {
+        group_version: "ray.io/v1",
+        kind: "RayCluster",
+        parts: &[include_str!("raycluster.lua"), RAY],
+        operations: &[InterpretComponent, AggregateStatus, InterpretHealth],
+    },
+    Kind {
+        group_version: "ray.io/v1",
+        kind: "RayJob",
+        parts: &[include_str!("rayjob.lua"), RAY],
+        operations: &[InterpretComponent, AggregateStatus, InterpretHealth, InterpretDependency],
+    },
+    Kind {
+        group_version: "ray.io/v1",
+        kind: "RayService",
+        parts: &[include_str!("rayservice.lua"), RAY],
+        operations: &[InterpretReplica, ReviseReplica, AggregateStatus, InterpretHealth, InterpretDependency],
+    },
+    Kind {
+        group_version: "kubeflow.org/v1",
+        kind: "PyTorchJob",
+        parts: &[include_str!("pytorchjob.lua"), KUBEFLOW],
+        operations: &[InterpretComponent, AggregateStatus, InterpretHealth, InterpretDependency],
+    },
+    Kind {
+        group_version: "kubeflow.org/v1",
+        kind: "TFJob",
+        parts: &[include_str!("tfjob.lua"), KUBEFLOW],
+        operations: &[InterpretComponent, AggregateStatus, InterpretHealth, InterpretDependency],
+    },
+    Kind {
+        group_version: "kubeflow.org/v2beta1",
+        kind: "MPIJob",
+        parts: &[include_str!("mpijob.lua")],
+        operations: &[InterpretComponent, AggregateStatus, InterpretHealth, InterpretStatus],
     },
 ];
 

@@ -171,3 +171,69 @@ local function name_of(reference)
   end
   return reference.name
 end
+
+-- The pod requirements of a template, if there is one.
+local function requirements_of(template)
+  if template == nil then
+    return nil
+  end
+  return kube.accuratePodRequirements(template)
+end
+
+-- What the pods of these templates refer to: each object once, sorted.
+local function template_dependencies(templates, namespace)
+  local seen, list = {}, {}
+  for _, template in ipairs(templates) do
+    for _, dependency in ipairs(kube.getPodDependencies(template, namespace) or {}) do
+      local key = dependency.kind .. "/" .. dependency.name
+      if not seen[key] then
+        seen[key] = true
+        list[#list + 1] = dependency
+      end
+    end
+  end
+  table.sort(list, function(a, b)
+    if a.kind ~= b.kind then
+      return a.kind < b.kind
+    end
+    return a.name < b.name
+  end)
+  return list
+end
+
+-- The earliest or the latest of the members' times; texts of one format compare as times do.
+local function earliest(items, field)
+  local time
+  for i = 1, #(items or {}) do
+    local status = items[i].status
+    if status ~= nil and status[field] ~= nil and (time == nil or status[field] < time) then
+      time = status[field]
+    end
+  end
+  return time
+end
+
+local function latest(items, field)
+  local time
+  for i = 1, #(items or {}) do
+    local status = items[i].status
+    if status ~= nil and status[field] ~= nil and (time == nil or status[field] > time) then
+      time = status[field]
+    end
+  end
+  return time
+end
+
+-- The members' conditions, one after another.
+local function all_conditions(items)
+  local conditions = {}
+  for i = 1, #(items or {}) do
+    local status = items[i].status
+    if status ~= nil then
+      for _, condition in ipairs(status.conditions or {}) do
+        conditions[#conditions + 1] = condition
+      end
+    end
+  end
+  return conditions
+end
