@@ -10,7 +10,7 @@ use karmada_runtime::{
 use karmada_scheduler_core::{Gates, Options, Plugins};
 use tokio_util::sync::CancellationToken;
 
-use crate::{decisions::Decisions, driver};
+use crate::{decisions::Decisions, driver, estimate::ReplicaEstimator};
 
 /// Flags of karmada-scheduler.
 #[derive(Clone, Debug, clap::Args)]
@@ -111,6 +111,8 @@ pub struct Config {
     pub commits: NonZeroUsize,
     /// Bindings that are decided about together, at most.
     pub batch: NonZeroUsize,
+    /// Who knows the clusters' room better than their status says, if anybody.
+    pub estimator: Option<Arc<dyn ReplicaEstimator>>,
     /// Where the reasons of decisions are kept.
     pub decisions: Arc<Decisions>,
     /// Becomes ready when the initial lists are there.
@@ -127,6 +129,7 @@ impl Default for Config {
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             commits: NonZeroUsize::new(64).expect("64 is not zero"),
             batch: BATCH,
+            estimator: None,
             decisions: Arc::default(),
             readiness: Readiness::default(),
         }

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     args::Config,
     commit::{Commit, Written},
+    estimate::{self, ReplicaEstimator},
     metrics,
     world::{World, cluster_resource_bindings, resource_bindings},
 };
@@ -47,7 +48,7 @@ const COMPONENT: &str = "default-scheduler";
 /// # Errors
 /// When the threads that decide cannot be started.
 pub async fn run(client: kube::Client, config: Config, shutdown: CancellationToken) -> Result<(), Error> {
-    let Config { options, threads, commits, batch, decisions, readiness } = config;
+    let Config { options, threads, commits, batch, estimator, decisions, readiness } = config;
     metrics::register();
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.get())
@@ -78,6 +79,7 @@ pub async fn run(client: kube::Client, config: Config, shutdown: CancellationTok
         // Events are still written while the last decisions are.
         recorder: Recorder::start(client, component, shutdown.clone()),
         world,
+        estimator,
         decisions,
         pool: Arc::new(pool),
         commits: Arc::new(Semaphore::new(commits.get())),
@@ -128,6 +130,7 @@ struct Driver {
     patcher: Patcher,
     recorder: Recorder,
     world: Arc<World>,
+    estimator: Option<Arc<dyn ReplicaEstimator>>,
     decisions: Arc<crate::decisions::Decisions>,
     pool: Arc<rayon::ThreadPool>,
     commits: Arc<Semaphore>,
@@ -177,7 +180,10 @@ impl Driver {
                 None => self.world.done(&key, QueueAction::Forget),
             }
         }
-        let inputs: Vec<BindingInput> = jobs.iter().map(|(_, input)| input.clone()).collect();
+        let mut inputs: Vec<BindingInput> = jobs.iter().map(|(_, input)| input.clone()).collect();
+        if let Some(estimator) = &self.estimator {
+            estimate::ask(&**estimator, &snapshot, &mut inputs, &self.world.options).await;
+        }
         let decided = self.decide(snapshot, inputs).await;
         let mut permit = Some(permit);
         for ((key, input), decision) in jobs.into_iter().zip(decided) {

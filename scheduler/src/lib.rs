@@ -7,13 +7,14 @@
 //! heartbeat. The scheduler never talks to a member.
 //!
 //! What happens where: [`args`] the command line, `world` what is watched and queued, `driver` the loop, `commit` the
-//! writes, [`decisions`] the reasons kept for those who ask.
+//! writes, [`estimate`] the seam to accurate estimators, [`decisions`] the reasons kept for those who ask.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests"))]
 
 pub mod args;
 mod commit;
 pub mod decisions;
 mod driver;
+pub mod estimate;
 pub mod metrics;
 mod world;
 

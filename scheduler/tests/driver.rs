@@ -9,8 +9,10 @@ use std::{
 };
 
 use fake::Fake;
+use futures::future::BoxFuture;
 use karmada_runtime::ObjectKey;
-use karmada_scheduler::{Config, run};
+use karmada_scheduler::{Config, estimate::ReplicaEstimator, run};
+use karmada_scheduler_core::{Estimates, model::Binding};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -214,6 +216,29 @@ async fn an_overtaken_decision_is_made_again() {
     eventually("it is scheduled", || all_scheduled(&fake)).await;
     let object = fake.get("resourcebindings", "default", "b").unwrap();
     assert_eq!(sum(&object), 9);
+    scheduler.stop().await;
+}
+
+/// Knows that m1 is full.
+#[derive(Debug)]
+struct FullCluster;
+
+impl ReplicaEstimator for FullCluster {
+    fn estimate<'a>(&'a self, _: &'a Binding, clusters: &'a [String]) -> BoxFuture<'a, Estimates> {
+        assert_eq!(clusters, ["m1", "m2", "m3"]);
+        Box::pin(std::future::ready([("m1".to_owned(), 0), ("m2".to_owned(), -1)].into_iter().collect()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn estimators_are_believed() {
+    let fake = Fake::new();
+    fill(&fake, 1);
+    let config = Config { estimator: Some(Arc::new(FullCluster)), ..Config::default() };
+    let scheduler = Running::start(&fake, config);
+    eventually("it is scheduled", || all_scheduled(&fake)).await;
+    let object = fake.get("resourcebindings", "default", "b0000").unwrap();
+    assert_eq!(object["spec"]["clusters"], json!([{"name": "m2", "replicas": 4}, {"name": "m3", "replicas": 2}]));
     scheduler.stop().await;
 }
 

@@ -155,3 +155,69 @@ fn holds(requirement: &Requirement, values: &[&str]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn requirement(keys: &'static [&'static str]) -> impl Strategy<Value = Value> {
+        let operator = prop::sample::select(&["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt", "Odd"][..]);
+        let values = prop::collection::vec(prop::sample::select(&["1", "2", "x"][..]), 0..3);
+        (prop::sample::select(keys), operator, values)
+            .prop_map(|(key, operator, values)| json!({"key": key, "operator": operator, "values": values}))
+    }
+
+    fn cluster() -> impl Strategy<Value = Value> {
+        let value = || prop::sample::select(&["", "1", "2", "x"][..]);
+        let zones = prop::collection::btree_set(prop::sample::select(&["1", "2", "x"][..]), 0..3);
+        (value(), value(), value(), zones).prop_map(|(label, provider, region, zones)| {
+            let labels = if label.is_empty() { json!({}) } else { json!({"a": label, "b": "1"}) };
+            json!({"metadata": {"labels": labels}, "spec": {"provider": provider, "region": region, "zones": zones}})
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn columns_agree_with_single_clusters(
+            clusters in prop::collection::vec(cluster(), 0..12),
+            labels in prop::collection::vec(requirement(&["a", "b", "c"]), 0..3),
+            fields in prop::collection::vec(requirement(&["provider", "region", "zone", "moon"]), 0..3),
+            names in prop::collection::vec(0_usize..14, 0..4),
+            exclude in prop::collection::vec(0_usize..14, 0..3),
+            parts in any::<[bool; 4]>(),
+        ) {
+            let name = |index: &usize| format!("c{index}");
+            let mut affinity = json!({});
+            if parts[0] {
+                affinity["labelSelector"] = json!({"matchExpressions": labels, "matchLabels": {"b": "1"}});
+            }
+            if parts[1] {
+                affinity["fieldSelector"] = json!({"matchExpressions": fields});
+            }
+            if parts[2] {
+                affinity["clusterNames"] = names.iter().map(name).collect();
+            }
+            if parts[3] {
+                affinity["exclude"] = exclude.iter().map(name).collect();
+            }
+            let affinity: ClusterAffinity = serde_json::from_value(affinity).unwrap();
+            let clusters: Vec<Cluster> = clusters
+                .into_iter()
+                .enumerate()
+                .map(|(index, mut cluster)| {
+                    cluster["metadata"]["name"] = name(&index).into();
+                    serde_json::from_value(cluster).unwrap()
+                })
+                .collect();
+            let snapshot = Snapshot::of(clusters.clone());
+            let selected = select(&snapshot, &affinity);
+            for cluster in &clusters {
+                let slot = snapshot.slot(&cluster.metadata.name).unwrap();
+                prop_assert_eq!(selected.contains(slot as usize), selects(&affinity, cluster), "{:?}", cluster);
+            }
+        }
+    }
+}

@@ -374,14 +374,14 @@ impl<'a> Feasible<'a> {
             return Some("cluster(s) did not match the placement cluster affinity constraint".into());
         }
         if pool.complete.as_ref().is_some_and(|bits| !bits.contains(at)) {
-            let properties = self.placement.properties;
-            let missing = if properties.provider && cluster.spec.provider.is_empty() {
-                "provider"
-            } else if properties.region && cluster.spec.region.is_empty() {
-                "region"
-            } else {
-                "zones"
-            };
+            let missing = self.placement.source.spread_constraints.iter().find_map(|constraint| {
+                match constraint.spread_by_field.as_str() {
+                    "provider" if cluster.spec.provider.is_empty() => Some("provider"),
+                    "region" if cluster.spec.region.is_empty() => Some("region"),
+                    "zone" if cluster.spec.zones.is_empty() => Some("zones"),
+                    _ => None,
+                }
+            })?;
             return Some(format!("cluster(s) did not have {missing} property").into());
         }
         if self.evicted.contains(at) {

@@ -40,5 +40,5 @@ pub use compile::{CompiledPlacement, PlacementCache, Strategy};
 pub use decision::Decision;
 pub use options::{Gates, Options, Plugin, Plugins, UnknownPlugin};
 pub use peers::Peers;
-pub use schedule::{BindingInput, explain, schedule};
+pub use schedule::{BindingInput, clusters_to_ask, explain, schedule};
 pub use snapshot::{ClusterChange, Snapshot};

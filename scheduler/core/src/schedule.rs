@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     assign::{AssignError, Assignment, Places, Share, merge},
-    availability::Estimates,
+    availability::{Demand, Estimates},
     candidates::{Candidate, Feasible, Pool, PoolKey},
     compile::{CompiledPlacement, Strategy},
     decision::{
@@ -388,6 +388,35 @@ impl Try<'_> {
         }
         targets
     }
+}
+
+/// The clusters about whose room accurate estimators should be asked before a decision: those that pass the filters under
+/// any affinity term that may be tried. None when nothing will be decided or room does not matter.
+#[must_use]
+pub fn clusters_to_ask(snapshot: &Snapshot, input: &BindingInput, options: &Options) -> Vec<String> {
+    let binding = &*input.binding;
+    let Some(placement) = &input.placement else { return Vec::new() };
+    if matches!(triggered(snapshot, input, options), Trigger::NotConcerned | Trigger::UpToDate) {
+        return Vec::new();
+    }
+    let sets = counts_sets(binding, placement, options);
+    if Demand::of(&binding.spec, sets) == Demand::Nothing {
+        return Vec::new();
+    }
+    let terms: Vec<Option<usize>> = match first_term(binding, placement) {
+        Some(first) => (first..placement.terms.len()).map(Some).collect(),
+        None => vec![None],
+    };
+    let mut slots: Vec<u32> = Vec::new();
+    for term in terms {
+        let key = PoolKey::new(placement, term, binding, sets);
+        let pool = Pool::build(snapshot, placement, key, &binding.spec.resource, options);
+        let feasible = Feasible::new(snapshot, binding, placement, &pool, None, options);
+        slots.extend(feasible.iter().map(|candidate| candidate.slot));
+    }
+    slots.sort_unstable_by_key(|slot| snapshot.rank_of(*slot));
+    slots.dedup();
+    slots.into_iter().map(|slot| snapshot.facts(slot).name.to_string()).collect()
 }
 
 /// The trace of a decision that was made elsewhere or not at all.
