@@ -50,6 +50,8 @@ pub struct ServerConfig {
     pub concurrency: usize,
     /// Admission besides the built-in plugins; runs after them.
     pub admission: Vec<Arc<dyn AdmissionPlugin>>,
+    /// Whether an APIService object is kept for every group version of this server.
+    pub api_services: bool,
     /// Cluster IPs and node ports.
     pub services: ServiceRanges,
     /// The address that others reach the server at.
@@ -82,6 +84,7 @@ impl ServerConfig {
             controllers: Enabled::control_plane(),
             concurrency: 8,
             admission: Vec::new(),
+            api_services: true,
             services: ServiceRanges::default(),
             advertise: None,
             static_tokens: HashMap::new(),
@@ -97,6 +100,7 @@ impl ServerConfig {
     pub fn member(store: Arc<dyn Store>) -> Self {
         Self {
             karmada: None,
+            api_services: false,
             namespaces: KUBERNETES_NAMESPACES.to_vec(),
             rbac: Some(Extent::Member),
             controllers: Enabled::member(),

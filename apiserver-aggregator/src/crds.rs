@@ -163,7 +163,7 @@ impl Controller {
     }
 
     /// Deletes the instances of a definition, then lets it go. `false` while instances are left.
-    async fn remove(&mut self, patcher: &Patcher, definition: &Value, name: &str) -> Result<bool, Error> {
+    async fn remove(&self, patcher: &Patcher, definition: &Value, name: &str) -> Result<bool, Error> {
         if !meta::finalizers(definition).any(|f| f == FINALIZER) {
             return Ok(true);
         }

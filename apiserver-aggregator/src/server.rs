@@ -13,7 +13,7 @@ use karmada_rest::{
     access::{AllowAll, Authorizer, UserInfo},
     admission::AdmissionPlugin,
 };
-use karmada_storage::{Store, StoreError};
+use karmada_storage::{StorageCollector, Store, StoreError};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -172,6 +172,10 @@ impl Server {
         webhooks.set_registry(registry.clone());
         options.admission.push(webhooks);
         options.authorizer = authorizer;
+        let figures = StorageCollector::new(config.store.clone(), options.cache.clone());
+        if let Err(error) = options.metrics.register(Box::new(figures)) {
+            tracing::warn!(%error, "register the store's figures");
+        }
         options.paths = Some(Arc::new(Paths {
             store: config.store.clone(),
             readiness: readiness.clone(),
@@ -216,6 +220,11 @@ impl Server {
             let written =
                 authz::bootstrap::reconcile(patcher.client(), extent).await.map_err(|e| failed(Box::new(e)))?;
             tracing::debug!(written, "default roles and bindings are in place");
+        }
+        if self.0.config.api_services {
+            controllers::bootstrap::api_services(&patcher, &self.kit().registry)
+                .await
+                .map_err(|e| failed(Box::new(e)))?;
         }
         let ip = self.0.config.services.first().into();
         controllers::bootstrap::kubernetes_service(&patcher, ip, self.0.config.advertise)

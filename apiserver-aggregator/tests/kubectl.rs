@@ -93,17 +93,23 @@ async fn an_administrator_works_with_kubectl() {
         let deployment = kubectl.manifest(
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: nginx, labels: {app: nginx}}\nspec:\n  replicas: 2\n  selector: {matchLabels: {app: nginx}}\n  template:\n    metadata: {labels: {app: nginx}}\n    spec: {containers: [{name: nginx, image: nginx}]}\n",
         );
-        assert!(kubectl.ok(&["apply", "--validate=false", "-f", &deployment]).contains("created"));
-        assert!(kubectl.ok(&["apply", "--validate=false", "-f", &deployment]).contains("unchanged"));
+        assert!(kubectl.ok(&["apply", "-f", &deployment]).contains("created"));
+        assert!(kubectl.ok(&["apply", "-f", &deployment]).contains("unchanged"));
         kubectl.ok(&["scale", "deploy/nginx", "--replicas=5"]);
         kubectl.ok(&["set", "image", "deploy/nginx", "nginx=nginx:2"]);
         let spec = kubectl.ok(&["get", "deploy", "nginx", "-o", "jsonpath={.spec.replicas} {.spec.template.spec.containers[0].image} {.metadata.generation}"]);
         assert_eq!(spec, "5 nginx:2 3");
+        assert!(kubectl.ok(&["explain", "deployment.spec.replicas"]).contains("replicas"));
+        assert!(kubectl.ok(&["apply", "--server-side", "--force-conflicts", "-f", &deployment]).contains("serverside-applied"));
+        let strict = kubectl.manifest("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bad}\ndatas: {}\n");
+        kubectl.fails(&["apply", "--validate=strict", "-f", &strict], "unknown field");
         kubectl.ok(&["label", "deploy/nginx", "tier=web"]);
         assert!(kubectl.ok(&["get", "deploy", "-l", "tier=web"]).contains("nginx"));
         let lost = kubectl.manifest("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: missing}\n");
-        kubectl.fails(&["create", "--validate=false", "-f", &lost], "namespaces \"missing\" not found");
+        kubectl.fails(&["create", "-f", &lost], "namespaces \"missing\" not found");
         kubectl.fails(&["delete", "ns", "kube-system"], "this namespace may not be deleted");
+        let services = kubectl.ok(&["get", "apiservices"]);
+        assert!(services.contains("v1.apps") && services.contains("v1alpha1.cluster.karmada.io"), "{services}");
         typed_creations(&kubectl);
         kubectl.ok(&["create", "ns", "team"]);
         kubectl.ok(&["create", "configmap", "a", "-n", "team", "--from-literal=k=v"]);
@@ -133,14 +139,14 @@ async fn users_may_do_what_their_roles_say() {
         );
         let mine = alice.manifest("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mine, namespace: team}\n");
         alice.fails(&["get", "configmaps", "-n", "team"], "User \"alice\" cannot list resource \"configmaps\"");
-        kubectl.ok(&["create", "--validate=false", "-f", &team]);
+        kubectl.ok(&["create", "-f", &team]);
         // The aggregated role is filled by a controller.
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
         while !alice.run(&["get", "configmaps", "-n", "team"]).0 {
             assert!(std::time::Instant::now() < deadline, "the edit role is not filled");
             std::thread::sleep(Duration::from_millis(50));
         }
-        alice.ok(&["create", "--validate=false", "-f", &mine]);
+        alice.ok(&["create", "-f", &mine]);
         alice.fails(&["get", "nodes"], "cannot list resource \"nodes\"");
         alice.fails(&["get", "secrets", "-A"], "cannot list resource \"secrets\"");
         alice.fails(

@@ -45,7 +45,8 @@ impl AdmissionPlugin for NamespaceLifecycle {
         match operation {
             Operation::Create | Operation::Update => {
                 // Access reviews ask about namespaces that need not exist.
-                !of_namespaces && !(resource.group == "authorization.k8s.io" && subresource.is_empty())
+                let review = resource.group == "authorization.k8s.io" && subresource.is_empty();
+                !of_namespaces && !review
             }
             Operation::Delete => of_namespaces,
             Operation::Connect => false,

@@ -204,10 +204,12 @@ fn carry_over(new: &mut Value, old: &Value) {
             }
         }
     }
-    if needs_health_port(old) && needs_health_port(new) && new["spec"].get("healthCheckNodePort").is_none() {
-        if let Some(value) = old["spec"].get("healthCheckNodePort") {
-            new["spec"]["healthCheckNodePort"] = value.clone();
-        }
+    if needs_health_port(old)
+        && needs_health_port(new)
+        && new["spec"].get("healthCheckNodePort").is_none()
+        && let Some(value) = old["spec"].get("healthCheckNodePort")
+    {
+        new["spec"]["healthCheckNodePort"] = value.clone();
     }
 }
 

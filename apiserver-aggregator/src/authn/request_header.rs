@@ -83,16 +83,3 @@ pub(crate) fn unescape(key: &str) -> String {
     }
     String::from_utf8(out).unwrap_or_else(|_| key.to_owned())
 }
-
-/// Percent-encodes an extra's key for use in a header's name.
-pub(crate) fn escape(key: &str) -> String {
-    let mut out = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        if byte.is_ascii_alphanumeric() || b"!#$&'*+-.^_`|~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use karmada_runtime::{Error, Patcher, Resource};
+use karmada_rest::registry::Registry;
+use karmada_runtime::{Error, Patcher, Resource, patcher::PatchKind};
 use serde_json::{Value, json};
 
 use super::core;
@@ -31,6 +32,96 @@ async fn create(patcher: &Patcher, resource: &Resource, namespace: &str, object:
         Err(error) if error.is_already_exists() => Ok(()),
         other => other.map(|_| ()),
     }
+}
+
+/// How a group version stands among the others in discovery: (group, version, group priority, version priority), as
+/// kube-apiserver has them.
+const PRIORITIES: &[(&str, &str, u32, u32)] = &[
+    ("", "v1", 18_000, 1),
+    ("events.k8s.io", "v1", 17_750, 15),
+    ("authentication.k8s.io", "v1", 17_700, 15),
+    ("authorization.k8s.io", "v1", 17_600, 15),
+    ("autoscaling", "v2", 17_500, 30),
+    ("autoscaling", "v1", 17_500, 15),
+    ("batch", "v1", 17_400, 15),
+    ("certificates.k8s.io", "v1", 17_300, 15),
+    ("networking.k8s.io", "v1", 17_200, 15),
+    ("policy", "v1", 17_100, 15),
+    ("rbac.authorization.k8s.io", "v1", 17_000, 15),
+    ("storage.k8s.io", "v1", 16_800, 15),
+    ("apps", "v1", 17_800, 15),
+    ("admissionregistration.k8s.io", "v1", 16_700, 15),
+    ("apiextensions.k8s.io", "v1", 16_700, 15),
+    ("scheduling.k8s.io", "v1", 16_600, 15),
+    ("coordination.k8s.io", "v1", 16_500, 15),
+    ("node.k8s.io", "v1", 16_300, 15),
+    ("discovery.k8s.io", "v1", 16_200, 15),
+    ("flowcontrol.apiserver.k8s.io", "v1", 16_100, 21),
+    ("resource.k8s.io", "v1", 16_100, 15),
+    ("cluster.karmada.io", "v1alpha1", 2_000, 10),
+];
+/// And group versions that are in no table: CRDs' and ours.
+const OTHER_PRIORITY: (u32, u32) = (1_000, 100);
+
+/// The APIService of a group version that this server serves itself.
+fn api_service(group: &str, version: &str, now: &str) -> Value {
+    let listed = PRIORITIES.iter().find(|(g, v, _, _)| *g == group && *v == version);
+    let (of_group, of_version) = listed.map_or(OTHER_PRIORITY, |(_, _, of_group, of_version)| (*of_group, *of_version));
+    json!({
+        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+        "metadata": {
+            "name": format!("{version}.{group}"),
+            "labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"},
+        },
+        "spec": {
+            "group": group, "version": version, "groupPriorityMinimum": of_group, "versionPriority": of_version,
+        },
+        "status": {"conditions": [{
+            "type": "Available", "status": "True", "lastTransitionTime": now,
+            "reason": "Local", "message": "Local APIServices are always available",
+        }]},
+    })
+}
+
+/// Keeps an APIService object for every group version, so that tools that look for them find them.
+pub async fn api_services(patcher: &Patcher, registry: &Registry) -> Result<(), Error> {
+    let resource = Resource {
+        group: "apiregistration.k8s.io".to_owned(),
+        version: "v1".to_owned(),
+        kind: "APIService".to_owned(),
+        plural: "apiservices".to_owned(),
+        namespaced: false,
+    };
+    let existing = patcher.list(&resource, "", "").await?;
+    let mut wanted: Vec<(String, String)> = Vec::new();
+    for info in &registry.snapshot().ordered {
+        // The group itself has no APIService: it is what they are made of.
+        let version = (info.gvr.group.clone(), info.gvr.version.clone());
+        if info.gvr.group != "apiregistration.k8s.io" && !wanted.contains(&version) {
+            wanted.push(version);
+        }
+    }
+    let now = crate::reviews::seconds(jiff::Timestamp::now());
+    let missing = wanted.into_iter().filter(|(group, version)| {
+        let name = format!("{version}.{group}");
+        !existing.iter().any(|e| e["metadata"]["name"] == name.as_str())
+    });
+    let resource = &resource;
+    stream::iter(missing)
+        .map(|(group, version)| {
+            let object = api_service(&group, &version, &now);
+            async move {
+                create(patcher, resource, "", &object).await?;
+                let name = format!("{version}.{group}");
+                let status = json!({"status": object["status"]});
+                let patched = patcher.patch(resource, "", &name, "status", PatchKind::Merge, &status).await;
+                patched.map(|_| ())
+            }
+        })
+        .buffer_unordered(32)
+        .try_collect::<Vec<()>>()
+        .await
+        .map(|_| ())
 }
 
 /// Makes the `kubernetes` Service in `default`, and says in its endpoints where this server is. Writes nothing that is

@@ -96,7 +96,7 @@ pub enum GarbageError {
     #[error("collect {identity}")]
     Request {
         /// The object.
-        identity: Identity,
+        identity: Box<Identity>,
         /// Why.
         source: Error,
     },
@@ -104,7 +104,7 @@ pub enum GarbageError {
     #[error("collect {identity}: the server does not know {api_version} {kind}")]
     UnknownKind {
         /// The object.
-        identity: Identity,
+        identity: Box<Identity>,
         /// The unknown kind's version.
         api_version: String,
         /// The unknown kind.
@@ -148,7 +148,7 @@ struct Worker {
 
 impl Worker {
     async fn attempt(&self, identity: &Identity) -> Result<Outcome, GarbageError> {
-        let request = |source| GarbageError::Request { identity: identity.clone(), source };
+        let request = |source| GarbageError::Request { identity: Box::new(identity.clone()), source };
         let resource = self.resource(identity, &identity.api_version, &identity.kind)?;
         let live = self.patcher.get(&resource, &identity.namespace, &identity.name).await.map_err(request)?;
         let Some(live) = live.filter(|o| o["metadata"]["uid"] == *identity.uid) else {
@@ -204,7 +204,7 @@ impl Worker {
 
     fn resource(&self, identity: &Identity, api_version: &str, kind: &str) -> Result<Resource, GarbageError> {
         self.kit.resource(api_version, kind).ok_or_else(|| GarbageError::UnknownKind {
-            identity: identity.clone(),
+            identity: Box::new(identity.clone()),
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),
         })
@@ -226,7 +226,7 @@ impl Worker {
             }
             let namespace = if owner.namespaced { &*identity.namespace } else { "" };
             let live = self.patcher.get(&owner, namespace, &reference.name).await;
-            let live = live.map_err(|source| GarbageError::Request { identity: identity.clone(), source })?;
+            let live = live.map_err(|source| GarbageError::Request { identity: Box::new(identity.clone()), source })?;
             let uid = reference.uid.clone();
             match live.filter(|o| o["metadata"]["uid"] == uid.as_str()) {
                 None => owners.dangling.push(uid),
@@ -247,7 +247,7 @@ impl Worker {
         let (dependents, blocking) = self.collector.graph.lock().dependents(&identity.uid);
         if blocking == 0 {
             let done = self.drop_finalizer(identity, resource, live, FOREGROUND).await;
-            return done.map_err(|source| GarbageError::Request { identity: identity.clone(), source });
+            return done.map_err(|source| GarbageError::Request { identity: Box::new(identity.clone()), source });
         }
         for dependent in dependents {
             self.collector.queue.add(dependent);
@@ -258,7 +258,7 @@ impl Worker {
 
     /// An object whose dependents stay: takes it off their lists of owners, then lets it go.
     async fn orphan(&self, identity: &Identity, resource: &Resource, live: &Value) -> Result<Outcome, GarbageError> {
-        let request = |source| GarbageError::Request { identity: identity.clone(), source };
+        let request = |source| GarbageError::Request { identity: Box::new(identity.clone()), source };
         let (dependents, _) = self.collector.graph.lock().dependents(&identity.uid);
         for dependent in dependents {
             let of = self.resource(identity, &dependent.api_version, &dependent.kind)?;
