@@ -206,7 +206,7 @@ async fn follow(ctx: &Context, binding: &Arc<ResourceBinding>, dependency: &Valu
     };
     ctx.bindings.observe(&stored);
     if let Some(attached) = ctx.bindings.get(&attached_key)
-        && let Some(message) = conflict_message(&attached.spec, &all)
+        && let Some(message) = conflict_message(&all)
     {
         let about = reference_typed(attached.as_ref());
         ctx.recorder.event(about, EventType::Warning, events::DEPENDENCY_POLICY_CONFLICT, message);
