@@ -199,3 +199,108 @@ fn created_objects_equal_the_recorded_ones() {
     assert!(failures.is_empty(), "{} of {checked}\n{}", failures.len(), failures.join("\n"));
     assert!(checked > 80, "{checked}");
 }
+
+/// Replaces one random part of a value by something odd.
+fn mutate(value: &mut Value, random: &mut impl FnMut(usize) -> usize) {
+    let odd = || {
+        vec![
+            Value::Null,
+            json!([]),
+            json!({}),
+            json!(""),
+            json!("\u{0}é"),
+            json!(-1),
+            json!(u64::MAX),
+            json!(1.5e300),
+            json!(true),
+            json!([null, {}, [], 1]),
+            json!({"": null, "spec": {"spec": []}, "$patch": "x"}),
+        ]
+    };
+    let children = match value {
+        Value::Object(map) => map.len(),
+        Value::Array(items) => items.len(),
+        _ => 0,
+    };
+    if children == 0 || random(6) == 0 {
+        let mut choices = odd();
+        *value = choices.swap_remove(random(choices.len()));
+        return;
+    }
+    let index = random(children);
+    match value {
+        Value::Object(map) => {
+            if let Some(child) = map.values_mut().nth(index) {
+                mutate(child, random);
+            }
+        }
+        Value::Array(items) => mutate(&mut items[index], random),
+        _ => {}
+    }
+}
+
+#[test]
+fn odd_objects_do_no_harm() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % n.max(1)
+    };
+    let all = builtin_resources();
+    let uuid = || "u".to_owned();
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let ctx = crate::resource::RequestContext { now, user: "", subresource: None, new_uuid: &uuid };
+    let mut bodies = Vec::new();
+    for file in ["defaulting", "crd", "validation"] {
+        for case in fixture(&format!("vectors/{file}.json")).as_array().unwrap() {
+            let steps = case.get("steps").and_then(Value::as_array).cloned().unwrap_or_else(|| vec![case.clone()]);
+            bodies.extend(steps.into_iter().map(|s| s["body"].clone()).filter(Value::is_object));
+        }
+    }
+    let mut decoded = 0;
+    for body in &bodies {
+        let kind = body["kind"].as_str().unwrap_or_default().to_owned();
+        let Some(info) = all.iter().find(|i| i.kind == kind) else { continue };
+        for _ in 0..40 {
+            let mut object = body.clone();
+            for _ in 0..=random(3) {
+                mutate(&mut object, &mut random);
+            }
+            let old = object.clone();
+            if schema::decode(&info.schema, &mut object).is_err() {
+                continue;
+            }
+            decoded += 1;
+            info.strategy.default_object(&mut object);
+            info.strategy.prepare_for_create(&mut object, &ctx);
+            info.strategy.prepare_for_update(&mut object, &old, &ctx);
+            schema::normalize(&info.schema, &mut object);
+            let once = object.clone();
+            schema::normalize(&info.schema, &mut object);
+            assert_eq!(once, object, "{kind}");
+            info.strategy.validate(&object);
+            info.strategy.validate_update(&object, &old, &ctx);
+            info.strategy.warnings(&object, Some(&old));
+            if let Conversion::Function(convert) = &info.conversion {
+                for version in ["v1", "v2"] {
+                    let _ = convert(object.clone(), &GroupVersion::new(&info.gvr.group, version));
+                }
+            }
+            if kind == "CustomResourceDefinition" {
+                let resources = crate::crd::resources(&object);
+                if random(25) == 0 {
+                    crate::openapi::v2(&resources);
+                }
+                for resource in resources {
+                    let mut custom = old.clone();
+                    let _ = schema::decode(&resource.schema, &mut custom);
+                    schema::apply_defaults(&resource.schema, &mut custom);
+                    resource.strategy.validate(&custom);
+                    resource.table.cells(&custom, now);
+                }
+                crate::crd::accept_names(&object, [&old]).apply(&mut object, "t");
+            }
+        }
+    }
+    assert!(decoded > 2_000, "{decoded}");
+}
