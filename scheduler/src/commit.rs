@@ -16,6 +16,7 @@ use karmada_scheduler_core::{
     decision::{Reason, Verdict},
     model::{Binding, Condition},
 };
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
 /// What became of writing a decision.
@@ -69,17 +70,29 @@ impl Commit<'_> {
 
     async fn write(&self, seen: &mut (impl FnMut(&Value) + Send)) -> Result<Written, Error> {
         let mut fresh: Option<Binding> = None;
+        let mut answer = None;
         if !self.decision.spec.is_empty() {
-            match self.write_spec(seen).await? {
-                Ok(binding) => fresh = Some(binding),
+            match self.write_spec().await? {
+                Ok(object) => {
+                    fresh = Some(self.read(&object)?);
+                    answer = Some(object);
+                }
                 Err(written) => return Ok(written),
             }
         }
-        if self.decision.status.is_empty() {
-            return Ok(Written::Done);
-        }
         let owes = fresh.is_some() || !self.decision.attempted();
-        match self.write_status(fresh, None, seen).await {
+        let written = if self.decision.status.is_empty() {
+            Ok(Written::Done)
+        } else {
+            self.write_status(fresh, None, seen).await
+        };
+        // The status' answer says more than the spec's, so only one of them is handed on.
+        if let Some(object) = answer
+            && (self.decision.status.is_empty() || !matches!(written, Ok(Written::Done)))
+        {
+            seen(&object);
+        }
+        match written {
             Ok(Written::Overtaken) if owes => Ok(Written::StatusOwed),
             Err(error) if owes && !error.is_not_found() => {
                 tracing::warn!(binding = %self.key, error = chain(&error), "write a status");
@@ -89,7 +102,8 @@ impl Commit<'_> {
         }
     }
 
-    async fn write_spec(&self, seen: &mut (impl FnMut(&Value) + Send)) -> Result<Result<Binding, Written>, Error> {
+    /// The binding as the server answered it.
+    async fn write_spec(&self) -> Result<Result<Value, Written>, Error> {
         let change = &self.decision.spec;
         let mut version = self.binding.metadata.resource_version.clone();
         for _ in 0..CONFLICT_TRIES {
@@ -102,10 +116,7 @@ impl Commit<'_> {
                 patch["spec"]["clusters"] = if clusters.is_empty() { Value::Null } else { json!(clusters) };
             }
             match self.patch("", &patch).await {
-                Ok(object) => {
-                    seen(&object);
-                    return Ok(Ok(self.read(object)?));
-                }
+                Ok(object) => return Ok(Ok(object)),
                 Err(error) if error.is_conflict() => {}
                 Err(error) => return Err(error),
             }
@@ -197,13 +208,13 @@ impl Commit<'_> {
 
     async fn get(&self) -> Result<Option<Binding>, Error> {
         match self.patcher.get(self.resource, &self.key.namespace, &self.key.name).await? {
-            Some(object) => self.read(object).map(Some),
+            Some(object) => self.read(&object).map(Some),
             None => Ok(None),
         }
     }
 
-    fn read(&self, object: Value) -> Result<Binding, Error> {
-        serde_json::from_value(object).map_err(|source| Error::Codec { what: self.key.to_string(), source })
+    fn read(&self, object: &Value) -> Result<Binding, Error> {
+        Binding::deserialize(object).map_err(|source| Error::Codec { what: self.key.to_string(), source })
     }
 
     /// Whether the binding is no longer the one that was decided about.
