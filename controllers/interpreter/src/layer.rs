@@ -89,6 +89,11 @@ impl Interpreter {
         Self::new([Arc::new(Native) as Arc<dyn Layer>])
     }
 
+    /// Everything that needs no configuration: the third-party kinds' scripts, then the native interpretations.
+    pub fn built_in() -> Self {
+        Self::new([Arc::new(crate::thirdparty::layer()) as Arc<dyn Layer>, Arc::new(Native)])
+    }
+
     /// Layers in order of precedence.
     pub fn new(layers: impl IntoIterator<Item = Arc<dyn Layer>>) -> Self {
         Self { layers: layers.into_iter().collect() }

@@ -10,7 +10,8 @@
 //! [`native`] layer. Webhooks need I/O and therefore sit in `interpreter-host`, which asks the layers above them, then
 //! the webhooks, then the layers below through the same trait.
 //!
-//! Nothing here does I/O or reads a clock: the only operation that needs the time gets it as an argument.
+//! Nothing here does I/O, and the one native operation that needs the time gets it as an argument. Only scripts may
+//! read the clock, through the `os.date` and `os.time` that users' scripts expect.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 mod answer;

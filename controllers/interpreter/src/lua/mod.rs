@@ -18,6 +18,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use karmada_api::config::{ResourceInterpreterCustomization, Script};
 use karmada_api::gvk::Gvk;
+use karmada_api::meta::ResourceList;
+use karmada_api::quantity::{Amount, Quantity};
 use karmada_api::work::v1alpha2::{Component as TypedComponent, ReplicaRequirements};
 use mlua::{MultiValue, Value as LuaValue};
 use serde_json::Value;
@@ -206,12 +208,15 @@ fn typed<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, InterpretEr
     serde_json::from_value(answer).map_err(|error| failed(format!("json unmarshal obj failed: {error}")))
 }
 
-fn canonical_requests(requests: &mut karmada_api::meta::ResourceList) -> Result<(), InterpretError> {
+fn canonical_requests(requests: &mut ResourceList) -> Result<(), InterpretError> {
     for quantity in requests.values_mut() {
-        let amount = quantity.amount().map_err(|error| failed(format!("json unmarshal obj failed: {error}")))?;
-        *quantity = amount.into();
+        *quantity = amount(quantity)?.into();
     }
     Ok(())
+}
+
+fn amount(quantity: &Quantity) -> Result<Amount, InterpretError> {
+    quantity.amount().map_err(|error| failed(format!("json unmarshal obj failed: {error}")))
 }
 
 impl Layer for LuaLayer {
@@ -250,11 +255,14 @@ impl Layer for LuaLayer {
         self.run(object, operation, &[object], |machine, answers| {
             let table = expect_table(answers.next(), "components")?;
             let answer = machine.to_json_list(&table, &[]).map_err(encode_failed).map_err(components)?;
-            let mut list: Vec<TypedComponent> = typed(answer).map_err(components)?;
-            for component in &mut list {
-                if let Some(requirements) = &mut component.replica_requirements {
-                    canonical_requests(&mut requirements.resource_request).map_err(components)?;
-                }
+            let list: Vec<TypedComponent> = typed(answer).map_err(components)?;
+            // Unlike those of replicas, the requests of components stay as they are written.
+            for requirements in list.iter().filter_map(|component| component.replica_requirements.as_ref()) {
+                requirements
+                    .resource_request
+                    .values()
+                    .try_for_each(|quantity| amount(quantity).map(drop))
+                    .map_err(components)?;
             }
             typed(serde_json::to_value(list).map_err(failed)?)
         })

@@ -180,6 +180,24 @@ const KINDS: &[Kind] = &[
         parts: &[include_str!("mpijob.lua")],
         operations: &[InterpretComponent, AggregateStatus, InterpretHealth, InterpretStatus],
     },
+    Kind {
+        group_version: "batch.volcano.sh/v1alpha1",
+        kind: "Job",
+        parts: &[include_str!("volcanojob.lua")],
+        operations: &[InterpretComponent, AggregateStatus, InterpretHealth, InterpretStatus],
+    },
+    Kind {
+        group_version: "flink.apache.org/v1beta1",
+        kind: "FlinkDeployment",
+        parts: &[include_str!("flinkdeployment.lua")],
+        operations: &[InterpretReplica, InterpretComponent, AggregateStatus, InterpretHealth, InterpretStatus],
+    },
+    Kind {
+        group_version: "sparkoperator.k8s.io/v1beta2",
+        kind: "SparkApplication",
+        parts: &[include_str!("sparkapplication.lua")],
+        operations: &[InterpretComponent, AggregateStatus, InterpretHealth, InterpretStatus],
+    },
 ];
 
 static LAYER: LazyLock<LuaLayer> = LazyLock::new(|| {
