@@ -16,8 +16,10 @@ pub mod pods;
 pub mod system;
 
 mod cluster;
+mod member;
 mod resources;
 mod values;
 
+pub use member::{Error as MemberError, Member};
 pub use cluster::{Simulation, SimulationConfig, start};
 pub use nodes::NodeConfig;

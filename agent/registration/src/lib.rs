@@ -199,8 +199,11 @@ pub async fn register(
         }
     }
     let space = names::CLUSTER_NAMESPACE;
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}});
-    ensure(control, &namespaces(), "", &namespace).await?;
+    // An agent may read this namespace but not create it; the control plane has it from its start.
+    if control.get(&namespaces(), "", space).await?.is_none() {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}});
+        ensure(control, &namespaces(), "", &namespace).await?;
+    }
     let mut written = Vec::new();
     if let Some(credentials) = credentials {
         let reference = |name: &str| Some(LocalSecretReference { namespace: space.to_owned(), name: name.to_owned() });
@@ -284,4 +287,89 @@ async fn write_cluster(control: &Patcher, name: &str, spec: &ClusterSpec) -> Res
     let mut cluster = Cluster { spec: spec.clone(), ..Cluster::default() };
     cluster.metadata.name = Some(name.to_owned());
     Ok(control.create_typed(&cluster).await?)
+}
+
+/// The user that a pull member's agent is.
+pub fn agent_user(cluster: &str) -> String {
+    format!("system:karmada:agent:{cluster}")
+}
+
+/// The group of all agents.
+pub const AGENTS_GROUP: &str = "system:karmada:agents";
+
+/// Grants an agent what it needs in the control plane (idempotent): its own Cluster and lease, the Secrets that it reports,
+/// and the Works of its own execution namespace.
+pub async fn grant_agent(control: &Patcher, cluster: &str) -> Result<(), Error> {
+    let group = "rbac.authorization.k8s.io";
+    let user = agent_user(cluster);
+    let subjects = json!([{"kind": "User", "apiGroup": group, "name": user}]);
+    let role_name = format!("system:karmada:{cluster}:agent");
+    let rules = json!([
+        {"apiGroups": ["cluster.karmada.io"], "resources": ["clusters"], "verbs": ["create", "list", "watch"]},
+        {"apiGroups": ["cluster.karmada.io"], "resources": ["clusters", "clusters/status"], "resourceNames": [cluster],
+         "verbs": ["get", "update", "patch"]},
+        {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [names::CLUSTER_NAMESPACE], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch", "update"]},
+        {"apiGroups": ["config.karmada.io"],
+         "resources": ["resourceinterpretercustomizations", "resourceinterpreterwebhookconfigurations"],
+         "verbs": ["get", "list", "watch"]},
+    ]);
+    let owned = [cluster.to_owned(), names::impersonation_secret(cluster)];
+    let secret_rules = json!([
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": owned, "verbs": ["get", "update", "patch"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [cluster],
+         "verbs": ["get", "update", "patch"]},
+    ]);
+    let work_rules = json!([
+        {"apiGroups": ["work.karmada.io"], "resources": ["works"], "verbs": ["get", "list", "watch", "update", "patch"]},
+        {"apiGroups": ["work.karmada.io"], "resources": ["works/status"], "verbs": ["update", "patch"]},
+    ]);
+    let lease_rules = json!([
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [names::agent_lease(cluster)],
+         "verbs": ["get", "update", "patch"]},
+    ]);
+    let space = names::execution_space(cluster);
+    let namespace = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": space, "labels": {karmada_api::labels::SYSTEM: karmada_api::labels::TRUE}},
+    });
+    ensure(control, &namespaces(), "", &namespace).await?;
+    grant(control, "", &role_name, &rules, &subjects).await?;
+    grant(control, names::CLUSTER_NAMESPACE, &format!("{role_name}-secret"), &secret_rules, &subjects).await?;
+    grant(control, &space, &format!("{role_name}-work"), &work_rules, &subjects).await?;
+    grant(control, names::SYSTEM_NAMESPACE, &format!("{role_name}-lease"), &lease_rules, &subjects).await
+}
+
+async fn grant(
+    control: &Patcher,
+    namespace: &str,
+    name: &str,
+    rules: &Value,
+    subjects: &Value,
+) -> Result<(), Error> {
+    let group = "rbac.authorization.k8s.io";
+    let (kind, plural, binding_plural) = if namespace.is_empty() {
+        ("ClusterRole", "clusterroles", "clusterrolebindings")
+    } else {
+        ("Role", "roles", "rolebindings")
+    };
+    let namespaced = !namespace.is_empty();
+    let mut metadata = json!({"name": name});
+    if namespaced {
+        metadata["namespace"] = namespace.into();
+    }
+    let role = json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": metadata, "rules": rules});
+    ensure(control, &resource(group, kind, plural, namespaced), namespace, &role).await?;
+    let binding_kind = format!("{kind}Binding");
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"),
+        "kind": binding_kind,
+        "metadata": metadata,
+        "roleRef": {"apiGroup": group, "kind": kind, "name": name},
+        "subjects": subjects,
+    });
+    ensure(control, &resource(group, &binding_kind, binding_plural, namespaced), namespace, &binding).await
 }
