@@ -76,8 +76,7 @@ pub(crate) fn run() -> Result<()> {
                 server.run(shutdown).await?;
             }
             Component::Scheduler(args) => {
-                args.log.start();
-                karmada_scheduler::run(args, shutdown).await?;
+                args.start(shutdown).await?;
             }
             Component::ControllerManager(args) => {
                 args.log.start();

@@ -16,7 +16,7 @@ use karmada_apiserver_aggregator::config::PkiLocation;
 use karmada_apiserver_aggregator::{Server, ServerConfig};
 use karmada_controllers::{Manager, ManagerArgs};
 use karmada_runtime::shell::LogArgs;
-use karmada_scheduler::{Scheduler, SchedulerArgs};
+use karmada_scheduler::SchedulerArgs;
 use karmada_storage::{EmbeddedOptions, EmbeddedStore, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -103,7 +103,7 @@ pub(crate) enum Error {
     Controllers(#[from] karmada_controllers::Error),
     /// The scheduler.
     #[error("start the scheduler")]
-    Scheduler(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Scheduler(#[from] karmada_scheduler::args::ArgsError),
     /// A member.
     #[error(transparent)]
     Member(#[from] karmada_simulator::MemberError),
@@ -135,17 +135,19 @@ pub(crate) async fn open_store(path: PathBuf, options: EmbeddedOptions) -> Resul
 }
 
 /// Flags of a component: its defaults, the common gates, then what the user passes on.
-fn component_flags<T: clap::Parser>(
-    component: &'static str,
-    gates: &str,
-    passed: &[String],
-) -> Result<T, Error> {
+fn component_flags<T: clap::Args>(component: &'static str, gates: &str, passed: &[String]) -> Result<T, Error> {
+    #[derive(clap::Parser)]
+    struct Flags<T: clap::Args> {
+        #[command(flatten)]
+        args: T,
+    }
     let mut flags = vec![component.to_owned()];
     if !gates.is_empty() {
         flags.push(format!("--feature-gates={gates}"));
     }
     flags.extend(passed.iter().cloned());
-    T::try_parse_from(flags).map_err(|source| Error::ComponentFlag { component, source })
+    let parsed = <Flags<T> as clap::Parser>::try_parse_from(flags);
+    parsed.map(|flags| flags.args).map_err(|source| Error::ComponentFlag { component, source })
 }
 
 /// Runs until `shutdown`.
@@ -190,8 +192,12 @@ pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken) -> Result<(),
     let _pid_file = paths.write_pid()?;
     tracing::info!(%address, took = ?started.elapsed(), "control plane is ready");
 
-    let scheduler = Scheduler::start(server.client(), &scheduler_args, &shutdown)
-        .map_err(|e| Error::Scheduler(Box::new(e)))?;
+    let scheduling = karmada_scheduler::run(server.client(), scheduler_args.config()?, shutdown.clone());
+    let scheduler = tokio::spawn(async move {
+        if let Err(error) = scheduling.await {
+            tracing::error!(error = karmada_runtime::error::chain(&error), "the scheduler stopped");
+        }
+    });
     let manager = Manager::start(server.client(), &manager_args, None, &shutdown)?;
 
     let first = member_port.unwrap_or_else(|| address.port().saturating_add(1));
@@ -208,7 +214,8 @@ pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken) -> Result<(),
     shutdown.cancelled().await;
     tracing::info!("shutting down");
     manager.wait().await;
-    scheduler.wait().await;
+    // A panic of the task was logged when it happened.
+    drop(scheduler.await);
     for member in running {
         member.shutdown().await;
     }
