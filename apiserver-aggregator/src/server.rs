@@ -20,6 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admission::{
+        certificates::CertificateRequests,
         lifecycle::NamespaceLifecycle,
         namespaces::Namespaces,
         services::ServiceAllocator,
@@ -401,6 +402,7 @@ fn admission(
     if config.rbac.is_some() {
         plugins.push(Arc::new(EscalationCheck::new(index.clone(), authorizer.clone())));
     }
+    plugins.push(Arc::new(CertificateRequests::new(authorizer.clone())));
     if let Some(rules) = &config.karmada {
         plugins.push(Arc::new(KarmadaRules::new(rules.clone(), objects.clone(), config.compile_lua.clone())));
     }
