@@ -1,5 +1,5 @@
 //! A control plane from memory on a socket, for trying out requests:
-//! `cargo run -p karmada-test-support --example serve -- 127.0.0.1:6443 /tmp/pki`. Writes `ca.crt`, `admin.crt` and
+//! `cargo run -p karmada-test-support --example plane -- 127.0.0.1:6443 /tmp/pki`. Writes `ca.crt`, `admin.crt` and
 //! `admin.key` into the folder.
 
 use karmada_test_support::TestServer;
