@@ -154,11 +154,32 @@ impl FieldError {
     }
 }
 
+/// A string in quotes as Go's `%q` prints it.
+fn go_quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '\x07' => out.push_str("\\a"),
+            '\x08' => out.push_str("\\b"),
+            '\x0b' => out.push_str("\\v"),
+            '\x0c' => out.push_str("\\f"),
+            '\0'..='\x1f' | '\x7f' if !matches!(character, '\n' | '\r' | '\t') => {
+                out.push_str(&format!("\\x{:02x}", character as u32));
+            }
+            '\'' => out.push('\''),
+            other => out.extend(other.escape_debug()),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// Prints a value as Kubernetes does in field errors: strings quoted, numbers and booleans plain, null as `null`, the rest
 /// as JSON.
 fn display_value(value: &Value) -> String {
     match value {
-        Value::String(s) => format!("{s:?}"),
+        Value::String(s) => go_quoted(s),
         other => other.to_string(),
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use karmada_machinery::{
-    GroupVersion, GroupVersionKind, Reason, ResourceInfo, StatusError, meta, resource::Conversion,
+    GroupVersion, GroupVersionKind, Reason, ResourceInfo, StatusError, meta, resource::Conversion, schema,
 };
 use karmada_storage::{
     KeyValue, Operation, StoreError, Write,
@@ -52,10 +52,24 @@ pub(crate) fn spec(snapshot: &Snapshot, info: &ResourceInfo) -> ResourceSpec {
             }
         }
     }
+    // Objects of a custom resource get the defaults that its definition has gained since they were stored.
+    let custom = snapshot.is_custom(&info.group_resource());
+    let stored = snapshot
+        .ordered
+        .iter()
+        .find(|o| custom && o.storage.prefix == info.storage.prefix && o.gvr.version == info.storage.version.version)
+        .cloned();
     ResourceSpec {
         prefix: format!("{}/", info.storage.prefix),
         project: Arc::new(move |object| {
             let mut projection = Projection::of(object, &[]);
+            if let Some(stored) = &stored {
+                let mut body = object.clone();
+                schema::apply_defaults(&stored.schema, &mut body);
+                if body != *object {
+                    projection.body = Some(body);
+                }
+            }
             projection.fields = fields.iter().map(|(name, get)| (name.clone(), get(object, name))).collect();
             projection
         }),

@@ -43,9 +43,34 @@ pub fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
         return Ok(Decoded { value: Value::Null, duplicates: Vec::new() });
     };
     match seed.deserialize(document) {
-        Ok(value) => Ok(Decoded { value, duplicates: found.into_inner() }),
+        Ok(value) => {
+            let duplicates = found.into_inner();
+            let duplicates = duplicates.into_iter().map(|text| with_line(bytes, text)).collect();
+            Ok(Decoded { value, duplicates })
+        }
         Err(error) => Err(yaml_error(&error)),
     }
+}
+
+/// Adds the line of a duplicate key, as Go's decoder tells it. The decoder does not say where it was; the second line of
+/// the same indentation that starts with the key is it in all but contrived documents.
+fn with_line(bytes: &[u8], text: String) -> String {
+    let key = text.trim_start_matches("key ").split("\" already").next().unwrap_or_default().trim_start_matches('"');
+    let document = String::from_utf8_lossy(bytes);
+    let mut seen: Vec<usize> = Vec::new();
+    for (number, line) in document.lines().enumerate() {
+        let content = line.trim_start();
+        let indent = line.len() - content.len();
+        let name = content.split(':').next().unwrap_or_default().trim().trim_matches(['"', '\'']);
+        seen.retain(|other| *other <= indent || content.is_empty());
+        if name == key && content.contains(':') {
+            if seen.contains(&indent) {
+                return format!("line {}: {text}", number + 1);
+            }
+            seen.push(indent);
+        }
+    }
+    text
 }
 
 fn yaml_error(error: &serde_yaml_ng::Error) -> String {

@@ -2,7 +2,7 @@
 //! go.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -80,6 +80,7 @@ pub struct Snapshot {
     pub generation: u64,
     handlers: HashMap<GroupResource, HashMap<String, Arc<dyn Handler>>>,
     hooks: HashMap<GroupResource, Arc<dyn WriteHook>>,
+    custom: HashSet<GroupResource>,
 }
 
 impl Snapshot {
@@ -97,6 +98,12 @@ impl Snapshot {
     pub fn kind(&self, group: &str, version: &str, kind: &str) -> Option<&Arc<ResourceInfo>> {
         let served = self.groups.get(group)?.get(version)?.values().find(|s| s.info.kind == kind)?;
         Some(&served.info)
+    }
+
+    /// Whether the resource is defined by a CustomResourceDefinition, whose schema may have changed since objects were
+    /// stored.
+    pub fn is_custom(&self, resource: &GroupResource) -> bool {
+        self.custom.contains(resource)
     }
 
     /// Whether a group version is served by this process.
@@ -206,6 +213,9 @@ impl Registry {
             hooks: parts.hooks.clone(),
             ..Snapshot::default()
         };
+        if let Some(custom) = parts.resources.get(CUSTOM) {
+            snapshot.custom = custom.iter().map(|info| info.group_resource()).collect();
+        }
         for info in parts.resources.values().flatten() {
             let served =
                 Served { virtual_only: parts.virtuals.contains(&info.group_resource()), info: Arc::clone(info) };

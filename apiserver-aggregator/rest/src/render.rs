@@ -220,7 +220,7 @@ pub(crate) async fn list(
             let list = json!({
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": format!("meta.k8s.io/{version}"),
-                "metadata": head.metadata(),
+                "metadata": ListHead { always_continue: false, ..head }.metadata(),
                 "items": items,
             });
             return Ok(encode::value_response(200, &list, wire));

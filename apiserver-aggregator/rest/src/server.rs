@@ -259,6 +259,9 @@ impl ApiServer {
             call.warnings.add(text);
         }
         let resource = served.info.group_resource();
+        if !in_scope(&served.info, &call.info) {
+            return Ok(encode::page_not_found());
+        }
         if !call.info.subresource.is_empty() {
             return self.route_subresource(&served.info, &resource, call, request).await;
         }
@@ -307,6 +310,16 @@ impl ApiServer {
             return handler.serve(self, call, request).await;
         }
         verbs::subresource::serve(self, &call, &subresource, request).await
+    }
+}
+
+/// Whether the path is one of the resource's scope: a namespace before namespaced resources only, and before each of their
+/// objects.
+fn in_scope(info: &ResourceInfo, request: &RequestInfo) -> bool {
+    if info.namespaced {
+        !request.namespace.is_empty() || request.name.is_empty() || request.watch_path
+    } else {
+        request.namespace.is_empty() || info.gvr.resource == "namespaces"
     }
 }
 

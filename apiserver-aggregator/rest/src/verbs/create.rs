@@ -45,6 +45,10 @@ pub(crate) async fn create_object(
     options: &WriteOptions,
 ) -> Result<Written, StatusError> {
     let backend = write::backend(server, call).await?;
+    // A new object is not being deleted, whatever its creator says; nobody owns these fields.
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        meta::remove(&mut object, field);
+    }
     managed::update(call, &backend.info, options, "", None, &mut object);
     admit_and_create(server, call, &backend, object, options).await
 }
@@ -116,7 +120,7 @@ pub(crate) async fn admit_and_create(
                 }
                 let current: Value = current.and_then(|kv| serde_json::from_slice(&kv.value).ok()).unwrap_or_default();
                 let mut error = exists(info, &name, &current);
-                if generated {
+                if meta::generate_name(&object).is_some() {
                     error.message =
                         format!("{}, the server was not able to generate a unique name for the object", error.message);
                     error = error.retry_after(1);

@@ -230,7 +230,13 @@ fn decode_scale(call: &Call, value: Value, media_body: &[u8]) -> Result<Value, S
 }
 
 /// The number that a Scale asks for, once its preconditions hold.
-fn wanted_replicas(info: &ResourceInfo, name: &str, scale: &Value, current: &Value) -> Result<i64, StatusError> {
+fn wanted_replicas(
+    info: &ResourceInfo,
+    paths: &ScalePaths,
+    name: &str,
+    scale: &Value,
+    current: &Value,
+) -> Result<i64, StatusError> {
     let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or_default();
     if let Some(version) = meta::resource_version(scale) {
         if Some(version) != meta::resource_version(current) {
@@ -242,6 +248,10 @@ fn wanted_replicas(info: &ResourceInfo, name: &str, scale: &Value, current: &Val
             let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
             return Err(StatusError::conflict(&info.group_resource(), name, &why));
         }
+    }
+    if replicas < 0 && info.strategy.custom_resource() {
+        let error = FieldError::invalid(&paths.spec_replicas, replicas, "should be a non-negative integer");
+        return Err(StatusError::invalid(&info.gvr.group, &info.kind, name, &[error]));
     }
     if replicas < 0 {
         let error = FieldError::invalid("spec.replicas", replicas, "must be greater than or equal to 0");
@@ -261,6 +271,10 @@ async fn scale(server: &ApiServer, call: &Call, paths: &ScalePaths, request: Req
             return Err(StatusError::not_found(&info.group_resource(), name));
         };
         let object = backend.value(&entry).await?;
+        if info.strategy.custom_resource() && at(&object, &paths.spec_replicas).is_none() {
+            let why = format!("the spec replicas field {:?} does not exist", paths.spec_replicas);
+            return Err(StatusError::internal(why));
+        }
         return render::value(call, &accepted, 200, scale_of(&object, paths));
     }
     let media_type = call.media_type();
@@ -293,7 +307,7 @@ async fn scale(server: &ApiServer, call: &Call, paths: &ScalePaths, request: Req
             Some(_) => merge_patch(live.clone(), &sent),
         };
         let mut scale = decode_scale(call, scale, &body)?;
-        let replicas = wanted_replicas(&info, name, &scale, current)?;
+        let replicas = wanted_replicas(&info, paths, name, &scale, current)?;
         if patch_kind != Some(PatchType::Apply) {
             scale = fields.update(&live, scale, &manager, call.now);
         }

@@ -101,6 +101,8 @@ pub(crate) async fn change_object(
                 return Err(StatusError::not_found(&info.group_resource(), name));
             }
             let mut object = change(None)?;
+            // An apply creates whatever version it names; it had none to compare with.
+            meta::remove(&mut object, "resourceVersion");
             if !plan.managed {
                 managed::update(call, info, options, plan.subresource, None, &mut object);
             }
@@ -263,6 +265,14 @@ fn prepare_parts(info: &ResourceInfo, object: &mut Value, old: &Value, subresour
         "" | "scale" | "binding" | "eviction" => {}
         "status" => {
             write::restore_specification(object, old);
+            if info.gvr.group == "apps" && info.gvr.resource == "deployments" {
+                match old.get("metadata").and_then(|m| m.get("labels")) {
+                    Some(labels) => meta::set(object, "labels", labels.clone()),
+                    None => {
+                        meta::remove(object, "labels");
+                    }
+                }
+            }
             if info.strategy.custom_resource() {
                 // Metadata of a custom resource is written through the main resource only.
                 let managed = object.get("metadata").and_then(|m| m.get("managedFields")).cloned();

@@ -71,6 +71,10 @@ pub(crate) fn ensure_namespace(object: &mut Value, namespace: &str) -> Result<()
             Ok(())
         }
         Some(own) if own == namespace => Ok(()),
+        Some(_) if namespace.is_empty() => {
+            meta::remove(object, "namespace");
+            Ok(())
+        }
         Some(_) => Err(StatusError::bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",
         )),
