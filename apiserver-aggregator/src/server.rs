@@ -409,3 +409,14 @@ fn admission(
     plugins.extend(config.admission.iter().cloned());
     plugins
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever starts servers does it from tasks of their own.
+    #[expect(dead_code, reason = "it only has to compile")]
+    fn starting_can_be_spawned(config: ServerConfig) -> impl Future<Output = Result<Server, StartError>> + Send {
+        Server::start(config)
+    }
+}

@@ -3,7 +3,7 @@
 //! What is there is only added to: rules and subjects that an administrator has added stay. An object that carries
 //! `rbac.authorization.kubernetes.io/autoupdate: "false"` is left alone. When everything is there, nothing is written.
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams, PostParams},
@@ -64,13 +64,12 @@ pub async fn reconcile(client: &Client, extent: Extent) -> Result<usize, kube::E
     }
     plans.retain(|(_, _, _, plan)| *plan != Plan::Nothing);
     let written = plans.len();
-    stream::iter(plans.into_iter().map(|(kind, namespace, name, plan)| {
+    let mut writes: Vec<BoxFuture<'static, Result<(), kube::Error>>> = Vec::new();
+    for (kind, namespace, name, plan) in plans {
         let api = api(client, &namespace, kind.0, kind.1);
-        async move { apply(&api, &name, plan).await }
-    }))
-    .buffer_unordered(CONCURRENCY)
-    .try_collect::<Vec<()>>()
-    .await?;
+        writes.push(Box::pin(async move { apply(&api, &name, plan).await }));
+    }
+    stream::iter(writes).buffer_unordered(CONCURRENCY).try_collect::<Vec<()>>().await?;
     Ok(written)
 }
 

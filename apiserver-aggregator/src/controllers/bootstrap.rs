@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use karmada_rest::registry::Registry;
 use karmada_runtime::{Error, Patcher, Resource, patcher::PatchKind};
 use serde_json::{Value, json};
@@ -12,19 +12,13 @@ use super::core;
 /// Creates the namespaces that do not exist.
 pub async fn namespaces(patcher: &Patcher, existing: &[String], wanted: &[&str]) -> Result<(), Error> {
     let resource = core("Namespace", "namespaces", false);
-    let missing: Vec<&str> = wanted.iter().copied().filter(|w| !existing.iter().any(|e| e == w)).collect();
-    stream::iter(missing)
-        .map(|name| {
-            let resource = resource.clone();
-            async move {
-                let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-                create(patcher, &resource, "", &object).await
-            }
-        })
-        .buffer_unordered(8)
-        .try_collect::<Vec<()>>()
-        .await
-        .map(|_| ())
+    let mut creations: Vec<BoxFuture<'_, Result<(), Error>>> = Vec::new();
+    for name in wanted.iter().filter(|w| !existing.iter().any(|e| e == *w)) {
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let (patcher, resource) = (patcher.clone(), resource.clone());
+        creations.push(Box::pin(async move { create(&patcher, &resource, "", &object).await }));
+    }
+    together(creations).await
 }
 
 async fn create(patcher: &Patcher, resource: &Resource, namespace: &str, object: &Value) -> Result<(), Error> {
@@ -106,22 +100,23 @@ pub async fn api_services(patcher: &Patcher, registry: &Registry) -> Result<(), 
         let name = format!("{version}.{group}");
         !existing.iter().any(|e| e["metadata"]["name"] == name.as_str())
     });
-    let resource = &resource;
-    stream::iter(missing)
-        .map(|(group, version)| {
-            let object = api_service(&group, &version, &now);
-            async move {
-                create(patcher, resource, "", &object).await?;
-                let name = format!("{version}.{group}");
-                let status = json!({"status": object["status"]});
-                let patched = patcher.patch(resource, "", &name, "status", PatchKind::Merge, &status).await;
-                patched.map(|_| ())
-            }
-        })
-        .buffer_unordered(32)
-        .try_collect::<Vec<()>>()
-        .await
-        .map(|_| ())
+    let mut creations: Vec<BoxFuture<'_, Result<(), Error>>> = Vec::new();
+    for (group, version) in missing {
+        let object = api_service(&group, &version, &now);
+        let (patcher, resource) = (patcher.clone(), resource.clone());
+        creations.push(Box::pin(async move {
+            create(&patcher, &resource, "", &object).await?;
+            let name = format!("{version}.{group}");
+            let status = json!({"status": object["status"]});
+            patcher.patch(&resource, "", &name, "status", PatchKind::Merge, &status).await.map(|_| ())
+        }));
+    }
+    together(creations).await
+}
+
+/// Writes at the same time, so that they share commits of the store.
+async fn together(writes: Vec<BoxFuture<'_, Result<(), Error>>>) -> Result<(), Error> {
+    stream::iter(writes).buffer_unordered(32).try_collect::<Vec<()>>().await.map(|_| ())
 }
 
 /// Makes the `kubernetes` Service in `default`, and says in its endpoints where this server is. Writes nothing that is
