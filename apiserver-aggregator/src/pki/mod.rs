@@ -130,6 +130,9 @@ impl ServerNames {
         for address in ["127.0.0.1", "::1"] {
             names.add(address);
         }
+        if let Ok(host) = std::fs::read_to_string("/proc/sys/kernel/hostname") {
+            names.add(host.trim());
+        }
         for name in further {
             names.add(name.as_ref());
         }
@@ -143,7 +146,8 @@ impl ServerNames {
             Ok(address) => {
                 self.ips.insert(address);
             }
-            Err(_) if name.is_empty() => {}
+            // A host may be called anything; what is no DNS name cannot stand in a certificate.
+            Err(_) if !is_dns_name(name) => {}
             Err(_) => {
                 self.dns.insert(name.to_ascii_lowercase());
             }
@@ -154,6 +158,15 @@ impl ServerNames {
     pub fn covers(&self, other: &Self) -> bool {
         other.dns.is_subset(&self.dns) && other.ips.is_subset(&self.ips)
     }
+}
+
+fn is_dns_name(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_*".contains(&b))
+    };
+    name.len() <= 253 && name.split('.').all(label)
 }
 
 impl Pki {
