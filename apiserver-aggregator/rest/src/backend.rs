@@ -42,9 +42,12 @@ pub(crate) struct Current {
     pub(crate) entry: Arc<Entry>,
 }
 
+/// Reads a selectable field of an object.
+type ReadField = fn(&Value, &str) -> String;
+
 /// The cache's specification of a resource: which fields its selectors may ask for, over all its versions.
 pub(crate) fn spec(snapshot: &Snapshot, info: &ResourceInfo) -> ResourceSpec {
-    let mut fields: Vec<(String, fn(&Value, &str) -> String)> = Vec::new();
+    let mut fields: Vec<(String, ReadField)> = Vec::new();
     for other in snapshot.ordered.iter().filter(|o| o.storage.prefix == info.storage.prefix) {
         for field in &other.selectable_fields {
             if !fields.iter().any(|(name, _)| *name == field.name) {

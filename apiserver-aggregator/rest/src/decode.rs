@@ -15,7 +15,7 @@ const DUPLICATES_MAX: usize = 100;
 
 /// A decoded body.
 #[derive(Debug)]
-pub struct Decoded {
+pub(crate) struct Decoded {
     /// The value.
     pub value: Value,
     /// What is wrong with it but does not prevent decoding: texts such as `duplicate field "metadata.name"`.
@@ -23,7 +23,7 @@ pub struct Decoded {
 }
 
 /// Decodes JSON. The error is Go's text.
-pub fn json(bytes: &[u8]) -> Result<Decoded, String> {
+pub(crate) fn json(bytes: &[u8]) -> Result<Decoded, String> {
     let found = RefCell::new(Vec::new());
     let seed = Seed { path: &Path::Root, found: &found, depth: 0, yaml: false };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
@@ -35,7 +35,7 @@ pub fn json(bytes: &[u8]) -> Result<Decoded, String> {
 }
 
 /// Decodes YAML. The error is close to the text of Go's decoder.
-pub fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
+pub(crate) fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
     let found = RefCell::new(Vec::new());
     let seed = Seed { path: &Path::Root, found: &found, depth: 0, yaml: true };
     let mut documents = serde_yaml_ng::Deserializer::from_slice(bytes);
@@ -82,10 +82,10 @@ fn yaml_error(error: &serde_yaml_ng::Error) -> String {
 }
 
 /// The media type of Kubernetes' protobuf encoding, which typed clients send for built-in kinds.
-pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+pub(crate) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// 415 for bodies of a type that is not understood.
-pub fn unsupported_media_type() -> StatusError {
+pub(crate) fn unsupported_media_type() -> StatusError {
     StatusError::new(
         415,
         Reason::UnsupportedMediaType,
@@ -94,7 +94,7 @@ pub fn unsupported_media_type() -> StatusError {
 }
 
 /// Decodes an object by its media type.
-pub fn object(media_type: &str, body: &[u8]) -> Result<Decoded, StatusError> {
+pub(crate) fn object(media_type: &str, body: &[u8]) -> Result<Decoded, StatusError> {
     let decoded = match media_type {
         "" | "application/json" => json(body)
             .map_err(|e| StatusError::bad_request(format!("couldn't get version/kind; json parse error: {e}"))),

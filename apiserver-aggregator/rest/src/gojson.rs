@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 
 /// Why the text is no JSON in Go's words; `None` if it is well-formed.
-pub fn syntax_error(bytes: &[u8]) -> Option<String> {
+pub(crate) fn syntax_error(bytes: &[u8]) -> Option<String> {
     let mut scanner = Scanner { bytes: bytes.iter().copied().peekable() };
     scanner.document().err()
 }

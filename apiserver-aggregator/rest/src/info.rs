@@ -112,10 +112,11 @@ impl RequestInfo {
     /// As authorization sees it. The user is filled in by the caller.
     pub fn attributes(&self, query: &Query) -> Attributes {
         let mut name = self.name.clone();
-        if name.is_empty() && matches!(self.verb, "list" | "watch" | "deletecollection") {
-            if let Some(named) = query.get("fieldSelector").and_then(single_name) {
-                name = named.into_owned();
-            }
+        if name.is_empty()
+            && matches!(self.verb, "list" | "watch" | "deletecollection")
+            && let Some(named) = query.get("fieldSelector").and_then(single_name)
+        {
+            name = named.into_owned();
         }
         Attributes {
             verb: self.verb.to_owned(),

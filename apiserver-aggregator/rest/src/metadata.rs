@@ -14,9 +14,9 @@ const KEY_TEXT: &str = "a valid label key must consist of alphanumeric character
 const LABEL_VALUE_TEXT: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 /// The finalizers of the garbage collector.
-pub const ORPHAN_FINALIZER: &str = "orphan";
+pub(crate) const ORPHAN_FINALIZER: &str = "orphan";
 /// Keeps an owner until its blocking dependents are gone.
-pub const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
+pub(crate) const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
 
 fn is_name_part(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -25,7 +25,7 @@ fn is_name_part(text: &str) -> bool {
 }
 
 /// Everything wrong with a qualified name (`example.com/name`), as Kubernetes says it.
-pub fn qualified_name(key: &str) -> Vec<String> {
+pub(crate) fn qualified_name(key: &str) -> Vec<String> {
     let mut texts = Vec::new();
     let name = match key.split_once('/') {
         None => key,
@@ -51,7 +51,7 @@ pub fn qualified_name(key: &str) -> Vec<String> {
 }
 
 /// Everything wrong with labels at `path`.
-pub fn labels(labels: &Map<String, Value>, path: &str, errors: &mut FieldErrors) {
+pub(crate) fn labels(labels: &Map<String, Value>, path: &str, errors: &mut FieldErrors) {
     for (key, value) in labels {
         for text in qualified_name(key) {
             errors.push(FieldError::invalid(path, key.as_str(), text));
@@ -67,7 +67,7 @@ pub fn labels(labels: &Map<String, Value>, path: &str, errors: &mut FieldErrors)
 }
 
 /// Everything wrong with annotations at `path`.
-pub fn annotations(annotations: &Map<String, Value>, path: &str, errors: &mut FieldErrors) {
+pub(crate) fn annotations(annotations: &Map<String, Value>, path: &str, errors: &mut FieldErrors) {
     let mut size = 0;
     for (key, value) in annotations {
         // Keys are compared without case here, for annotations that predate the rule.
@@ -138,7 +138,11 @@ fn owner_references(object: &Value, path: &str, errors: &mut FieldErrors) {
 }
 
 /// Everything wrong with the metadata of a new object, or of a changed one in itself.
-pub fn validate(object: &Value, namespaced: bool, validate_name: &dyn Fn(&str) -> Option<String>) -> FieldErrors {
+pub(crate) fn validate(
+    object: &Value,
+    namespaced: bool,
+    validate_name: &dyn Fn(&str) -> Option<String>,
+) -> FieldErrors {
     let mut errors = Vec::new();
     if let Some(prefix) = meta::generate_name(object) {
         // A generated name gets a suffix, so that a trailing dash or dot is fine here.
@@ -186,15 +190,14 @@ pub fn validate(object: &Value, namespaced: bool, validate_name: &dyn Fn(&str) -
 }
 
 /// Fills what an update may leave out, and keeps what it may not change silently.
-pub fn carry_over(object: &mut Value, old: &Value) {
-    if meta::uid(object).is_none() {
-        if let Some(uid) = meta::uid(old) {
-            meta::set(object, "uid", uid);
-        }
+pub(crate) fn carry_over(object: &mut Value, old: &Value) {
+    if meta::uid(object).is_none()
+        && let Some(uid) = meta::uid(old)
+    {
+        meta::set(object, "uid", uid);
     }
-    match old.get("metadata").and_then(|m| m.get("creationTimestamp")) {
-        Some(created) => meta::set(object, "creationTimestamp", created.clone()),
-        None => {}
+    if let Some(created) = old.get("metadata").and_then(|m| m.get("creationTimestamp")) {
+        meta::set(object, "creationTimestamp", created.clone())
     }
     if let Some(deleted) = meta::deletion_timestamp(old) {
         meta::set(object, "deletionTimestamp", deleted);
@@ -208,7 +211,7 @@ pub fn carry_over(object: &mut Value, old: &Value) {
 }
 
 /// Everything wrong with the change of the metadata. [`carry_over`] must have run.
-pub fn validate_update(object: &Value, old: &Value) -> FieldErrors {
+pub(crate) fn validate_update(object: &Value, old: &Value) -> FieldErrors {
     let mut errors = Vec::new();
     if meta::deletion_timestamp(old).is_some() {
         let before: Vec<&str> = meta::finalizers(old).collect();
@@ -239,7 +242,7 @@ pub fn validate_update(object: &Value, old: &Value) -> FieldErrors {
 }
 
 /// Warnings about metadata: finalizers without a domain.
-pub fn warnings(object: &Value, old: Option<&Value>) -> Vec<String> {
+pub(crate) fn warnings(object: &Value, old: Option<&Value>) -> Vec<String> {
     let known = [ORPHAN_FINALIZER, FOREGROUND_FINALIZER, "kubernetes"];
     let before: Vec<&str> = old.map(|o| meta::finalizers(o).collect()).unwrap_or_default();
     meta::finalizers(object)

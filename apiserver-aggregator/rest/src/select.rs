@@ -6,7 +6,7 @@ use karmada_machinery::{
     ResourceInfo, StatusError,
     selector::{FieldSelector, LabelSelector, Labels},
 };
-use karmada_storage::cache::{Entry, Pairs, Scope};
+use karmada_storage::cache::{Entry, Filter, Pairs, Scope};
 
 /// What a list or watch selects.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ impl Selection {
     }
 
     /// The filter of a watch; `None` where everything is selected.
-    pub(crate) fn filter(&self) -> Option<Arc<dyn Fn(&Entry) -> bool + Send + Sync>> {
+    pub(crate) fn filter(&self) -> Option<Filter> {
         if self.is_everything() {
             return None;
         }

@@ -271,7 +271,7 @@ impl ApiServer {
             return match handler {
                 _ if !served.info.has_verb(call.info.verb) => Err(method_not_allowed()),
                 Some(handler) => handler.serve(self, call, request).await,
-                None if resource.resource == "bindings" => verbs::subresource::bind(self, &call, request).await,
+                None if resource.resource == "bindings" => verbs::pods::bind(self, &call, request).await,
                 None => Err(StatusError::unavailable(format!("{resource} is not available in this server"))),
             };
         }
@@ -287,7 +287,7 @@ impl ApiServer {
             "update" => verbs::update::update(server, &call, request).await,
             "patch" => verbs::patch::patch(server, &call, request).await,
             "delete" => verbs::delete::delete(server, &call, request).await,
-            "deletecollection" => verbs::delete::delete_collection(server, &call, request).await,
+            "deletecollection" => verbs::collection::delete_collection(server, &call, request).await,
             _ => Err(method_not_allowed()),
         }
     }

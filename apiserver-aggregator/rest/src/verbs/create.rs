@@ -162,10 +162,11 @@ fn prepare(call: &Call, info: &ResourceInfo, object: &mut Value) {
         meta::remove(object, field);
     }
     // A node reports itself: it is the one kind whose creator may give a status.
-    if info.has_status() && info.gvr.resource != "nodes" {
-        if let Some(map) = object.as_object_mut() {
-            map.remove("status");
-        }
+    if info.has_status()
+        && info.gvr.resource != "nodes"
+        && let Some(map) = object.as_object_mut()
+    {
+        map.remove("status");
     }
     if info.tracks_generation {
         meta::set(object, "generation", 1);

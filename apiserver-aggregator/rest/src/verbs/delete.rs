@@ -1,12 +1,12 @@
-//! `delete` and `deletecollection`.
+//! `delete`: removes an object, or marks it until nothing holds it any more.
 
 use axum::{extract::Request, response::Response};
 use jiff::{SignedDuration, Timestamp};
-use karmada_machinery::{GroupResource, Reason, ResourceInfo, StatusError, meta};
+use karmada_machinery::{GroupResource, ResourceInfo, StatusError, meta};
 use karmada_storage::{Operation, StoreError};
 use serde_json::{Value, json};
 
-use super::{list, review::Review, update, write};
+use super::{review::Review, update, write};
 use crate::{
     admission,
     backend::{self, Backend, Current},
@@ -14,9 +14,8 @@ use crate::{
     decode, encode,
     metadata::{FOREGROUND_FINALIZER, ORPHAN_FINALIZER},
     negotiate::{self, Accepted, Offer},
-    query::{DeleteOptions, ListOptions, Propagation},
+    query::{DeleteOptions, Propagation},
     render,
-    select::Selection,
     server::ApiServer,
 };
 
@@ -149,7 +148,7 @@ pub(crate) async fn delete_object(
     delete_in(server, call, backend, &namespace, name, options).await
 }
 
-async fn delete_in(
+pub(crate) async fn delete_in(
     server: &ApiServer,
     call: &Call,
     backend: &Backend,
@@ -499,49 +498,4 @@ async fn delete_definition(
     }
     let stored = store(backend, key, &current, object).await?;
     Ok(stored.map(|(_, value)| Deleted { value, gone: false }))
-}
-
-/// Objects deleted at once by one deletecollection.
-const COLLECTION_CONCURRENCY: usize = 16;
-
-pub(crate) async fn delete_collection(
-    server: &ApiServer,
-    call: &Call,
-    request: Request,
-) -> Result<Response, StatusError> {
-    use futures::StreamExt as _;
-
-    let accepted = negotiate::accept(&call.headers, Offer::Resource, call.query.get("pretty"))?;
-    let info = call.resource()?.clone();
-    let list_options = ListOptions::parse(&call.query, false)?;
-    let selection = Selection::parse(&list_options.label_selector, &list_options.field_selector, &info)?;
-    let options = read_options(call, request).await?;
-    let backend = write::backend(server, call).await?;
-    let (page, head) = list::page(&backend, call.namespace(), &list_options, &selection).await?;
-    let mut running = futures::stream::FuturesUnordered::new();
-    for entry in &page.entries {
-        if running.len() >= COLLECTION_CONCURRENCY {
-            running.next().await.transpose()?;
-        }
-        let (namespace, name) = (entry.namespace().unwrap_or_default().to_owned(), entry.name().to_owned());
-        running.push(delete_one(server, call, &backend, namespace, name, &options));
-    }
-    while running.next().await.transpose()?.is_some() {}
-    render::list(call, &accepted, &backend, &page, head).await
-}
-
-/// Deletes one object of a collection.
-async fn delete_one(
-    server: &ApiServer,
-    call: &Call,
-    backend: &Backend,
-    namespace: String,
-    name: String,
-    options: &DeleteOptions,
-) -> Result<(), StatusError> {
-    match delete_in(server, call, backend, &namespace, &name, options).await {
-        // Somebody else has deleted it: that is what was wanted.
-        Err(error) if error.reason == Reason::NotFound.as_str() => Ok(()),
-        other => other.map(|_| ()),
-    }
 }

@@ -136,15 +136,14 @@ fn check_preconditions(
     plan: &Plan<'_>,
 ) -> Result<(), StatusError> {
     let name = meta::name(old).unwrap_or_default();
-    if plan.uid_is_precondition {
-        if let (Some(wanted), Some(uid)) = (meta::uid(object), meta::uid(old)) {
-            if wanted != uid {
-                let why = format!(
-                    "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}"
-                );
-                return Err(StatusError::conflict(&info.group_resource(), name, &why));
-            }
-        }
+    if plan.uid_is_precondition
+        && let (Some(wanted), Some(uid)) = (meta::uid(object), meta::uid(old))
+        && wanted != uid
+    {
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}"
+        );
+        return Err(StatusError::conflict(&info.group_resource(), name, &why));
     }
     match meta::resource_version(object) {
         None if info.strategy.allow_unconditional_update() => Ok(()),
