@@ -56,12 +56,7 @@ pub(crate) fn spec(snapshot: &Snapshot, info: &ResourceInfo) -> ResourceSpec {
         }
     }
     // Objects of a custom resource get the defaults that its definition has gained since they were stored.
-    let custom = snapshot.is_custom(&info.group_resource());
-    let stored = snapshot
-        .ordered
-        .iter()
-        .find(|o| custom && o.storage.prefix == info.storage.prefix && o.gvr.version == info.storage.version.version)
-        .cloned();
+    let stored = snapshot.is_custom(&info.group_resource()).then(|| stored_version(snapshot, info)).flatten();
     ResourceSpec {
         prefix: format!("{}/", info.storage.prefix),
         project: Arc::new(move |object| {
@@ -79,6 +74,28 @@ pub(crate) fn spec(snapshot: &Snapshot, info: &ResourceInfo) -> ResourceSpec {
     }
 }
 
+/// The resource in the version in which it is stored, if that is served.
+fn stored_version(snapshot: &Snapshot, info: &ResourceInfo) -> Option<Arc<ResourceInfo>> {
+    let stored = |o: &&Arc<ResourceInfo>| {
+        o.storage.prefix == info.storage.prefix && o.gvr.version == info.storage.version.version
+    };
+    snapshot.ordered.iter().find(stored).cloned()
+}
+
+/// Drops the cache of a custom resource whose definition has changed since: its defaults and selectable fields are in the
+/// cached objects. Watchers list again.
+fn renew_cache(server: &ApiServer, snapshot: &Snapshot, info: &ResourceInfo, prefix: &str) {
+    let Some(stored) = stored_version(snapshot, info) else { return };
+    if server.0.cached_as.read().get(prefix).is_some_and(|known| Arc::ptr_eq(known, &stored)) {
+        return;
+    }
+    // Held while the cache is stopped, so that nobody takes the old one for the new.
+    let mut cached_as = server.0.cached_as.write();
+    if cached_as.insert(prefix.to_owned(), Arc::clone(&stored)).is_some_and(|known| !Arc::ptr_eq(&known, &stored)) {
+        server.0.cache.stop(prefix);
+    }
+}
+
 impl Backend {
     pub(crate) async fn open(
         server: &ApiServer,
@@ -86,6 +103,9 @@ impl Backend {
         info: &Arc<ResourceInfo>,
     ) -> Result<Self, StatusError> {
         let prefix = format!("{}/", info.storage.prefix);
+        if snapshot.is_custom(&info.group_resource()) {
+            renew_cache(server, snapshot, info, &prefix);
+        }
         let cache = match server.0.cache.started(&prefix) {
             Some(cache) => cache,
             None => server.0.cache.resource(&spec(snapshot, info)).await.map_err(|e| cache_error(&e))?,

@@ -1,6 +1,6 @@
 //! The server: routes a request to what serves it.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use axum::{Router, extract::Request, response::Response};
@@ -12,6 +12,7 @@ use karmada_storage::{
     Store,
     cache::{CacheOptions, WatchCache},
 };
+use parking_lot::RwLock;
 use serde_json::{Value, json};
 
 use crate::{
@@ -115,6 +116,8 @@ pub(crate) struct Inner {
     pub(crate) in_flight: InFlight,
     pub(crate) metrics: Metrics,
     pub(crate) documents: Documents,
+    /// What each custom resource was when its cache was made, by key prefix.
+    pub(crate) cached_as: RwLock<HashMap<String, Arc<ResourceInfo>>>,
 }
 
 /// A server. Cheap to clone.
@@ -135,6 +138,7 @@ impl ApiServer {
             in_flight: InFlight::new(options.limits, metrics.clone()),
             metrics,
             documents: Documents::new(options.version),
+            cached_as: RwLock::default(),
         }))
     }
 

@@ -59,6 +59,18 @@ async fn unknown_fields_are_ignored_warned_of_or_refused() {
 }
 
 #[tokio::test]
+async fn a_changed_definition_shows_in_what_is_stored() {
+    let server = Server::new();
+    server.post(WIDGETS, widget("w", json!({}))).await;
+    let mut definition = crate::widget_definition();
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["shape"] =
+        json!({"type": "string", "default": "round"});
+    server.define(&definition);
+    let read = server.get(&format!("{WIDGETS}/w")).await.body;
+    assert_eq!(read["spec"], json!({"color": "red", "shape": "round"}));
+}
+
+#[tokio::test]
 async fn custom_resources_are_defaulted_pruned_and_validated() {
     let server = Server::new();
     let created = server.post(WIDGETS, widget("w", json!({"size": 2, "gone": true}))).await;

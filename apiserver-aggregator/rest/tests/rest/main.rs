@@ -74,8 +74,14 @@ fn widget_definition() -> Value {
 impl Server {
     fn new() -> Self {
         let registry = Arc::new(Registry::new(kinds::builtin_resources()));
-        registry.replace(CUSTOM, crd::resources(&widget_definition()).into_iter().map(Arc::new).collect());
-        Self(ApiServer::new(ServerOptions::new(Arc::new(MemoryStore::default()), registry)))
+        let server = Self(ApiServer::new(ServerOptions::new(Arc::new(MemoryStore::default()), registry)));
+        server.define(&widget_definition());
+        server
+    }
+
+    fn define(&self, definition: &Value) {
+        let resources = crd::resources(definition).into_iter().map(Arc::new).collect();
+        self.0.registry().replace(CUSTOM, resources);
     }
 
     async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
