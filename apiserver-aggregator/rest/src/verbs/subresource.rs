@@ -128,6 +128,12 @@ async fn no_kubelet(server: &ApiServer, call: &Call) -> Result<Response, StatusE
     };
     if info.gvr.resource == "pods" {
         let node = current.value.pointer("/spec/nodeName").and_then(Value::as_str).unwrap_or_default();
+        if node.is_empty() && call.info.subresource == "log" {
+            // There is no log yet, and that is no error.
+            let mut response = Response::new(axum::body::Body::empty());
+            *response.status_mut() = http::StatusCode::NO_CONTENT;
+            return Ok(response);
+        }
         if node.is_empty() {
             return Err(StatusError::bad_request(format!("pod {name} does not have a host assigned")));
         }

@@ -207,12 +207,16 @@ async fn try_write(
     }
     review.validate(Some(&object)).await?;
 
+    // May carry allocated values over, without which the object would look changed.
+    let hook = write::begin_hook(call, info, Some(&mut object), Some(old), options.dry_run).await?;
     let old_version = meta::resource_version(old).unwrap_or_default().to_owned();
     if options.dry_run {
+        write::finish(hook, false);
         meta::set(&mut object, "resourceVersion", old_version);
         return Ok(Some(Written { value: object, bytes: None, created: false }));
     }
     if deletable(&object) {
+        write::finish(hook, false);
         return finish_deletion(call, backend, key, current, object).await;
     }
     meta::set(&mut object, "resourceVersion", old_version.clone());
@@ -220,10 +224,10 @@ async fn try_write(
     object = backend.settle(object).await?;
     if object == *old {
         // Nothing has changed: nothing is written, and the version stays.
+        write::finish(hook, false);
         let bytes = backend.same_version.then(|| current.entry.bytes().clone());
         return Ok(Some(Written { value: object, bytes, created: false }));
     }
-    let hook = write::begin_hook(call, info, Some(&mut object), Some(old), false).await?;
     let stored = backend.encode(&object).await?;
     let operation = Operation::Update { value: stored.bytes.clone(), expected: current.revision };
     match backend.commit(key, operation).await {
