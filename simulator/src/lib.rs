@@ -20,6 +20,6 @@ mod member;
 mod resources;
 mod values;
 
-pub use member::{Error as MemberError, Member};
 pub use cluster::{Simulation, SimulationConfig, start};
+pub use member::{Error as MemberError, Member};
 pub use nodes::NodeConfig;

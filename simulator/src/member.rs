@@ -54,8 +54,7 @@ impl Member {
         simulation: SimulationConfig,
     ) -> Result<Self, Error> {
         let config = ServerConfig { pki, advertise, ..ServerConfig::member(store) };
-        let server =
-            Server::start(config).await.map_err(|source| Error::Server { name: name.to_owned(), source })?;
+        let server = Server::start(config).await.map_err(|source| Error::Server { name: name.to_owned(), source })?;
         let shutdown = CancellationToken::new();
         let simulation = start(server.client(), simulation, shutdown.clone())
             .await
