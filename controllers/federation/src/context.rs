@@ -21,6 +21,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::detector::Cause;
 use crate::kinds::Binding;
 use crate::templates::{Skipped, TemplateKey, Templates};
 
@@ -106,8 +107,8 @@ pub struct Context {
     pub(crate) cluster_policy_index: RwLock<PolicyIndex<ClusterPropagationPolicy>>,
     pub(crate) override_index: RwLock<OverrideIndex>,
     pub(crate) waiting: Mutex<WaitingTemplates>,
-    /// Why a template is queued: true if only Karmada has changed it since it was last looked at.
-    pub(crate) changed_by_karmada: Mutex<HashMap<TemplateKey, bool>>,
+    /// Why a template is queued.
+    pub(crate) causes: Mutex<HashMap<TemplateKey, Cause>>,
     pub(crate) queues: Queues,
 }
 
@@ -148,7 +149,7 @@ impl Context {
             cluster_policy_index: RwLock::default(),
             override_index: RwLock::default(),
             waiting: Mutex::default(),
-            changed_by_karmada: Mutex::default(),
+            causes: Mutex::default(),
             queues: Queues {
                 templates: Queue::new("resource-detector", backoff),
                 policies: queue("propagation-policy-detector"),

@@ -1,8 +1,9 @@
 //! The resource detector: matches templates with policies and keeps a binding for each template that follows one.
 //!
-//! It acts when a template changes in more than status and bookkeeping, and when a policy appears, changes or goes. It
-//! leaves `spec.clusters` to the scheduler and Works to the binding controller. A template that no policy selects waits;
-//! the next policy that selects it finds it through an index, not by a scan.
+//! It acts when a template changes in more than status and bookkeeping, when a policy appears, changes or goes, and when a
+//! binding is deleted while its template stays. It leaves `spec.clusters` to the scheduler and Works to the binding
+//! controller. A template that no policy selects waits; the next policy that selects it finds it through an index, not by a
+//! scan.
 
 mod policy;
 mod template;
@@ -10,6 +11,7 @@ mod template;
 use std::sync::Arc;
 
 use karmada_api::policy::{ClusterPropagationPolicy, PropagationPolicy};
+use karmada_api::work::v1alpha2::{ClusterResourceBinding, ResourceBinding};
 use karmada_propagation::policy::{TemplateRef, change};
 use karmada_runtime::queue::{PRIORITY_INITIAL, PRIORITY_LIVE};
 use karmada_runtime::{Change, ControllerSpec, Informer, InformerSpec, Resource, controller};
@@ -18,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
-use crate::kinds::Policy;
+use crate::kinds::{Binding, Policy};
 use crate::templates::TemplateKey;
 
 /// Connects the caches with the queues. Called before the caches start.
@@ -34,22 +36,56 @@ pub fn wire(ctx: &Arc<Context>) {
     });
     wire_policy::<PropagationPolicy>(ctx);
     wire_policy::<ClusterPropagationPolicy>(ctx);
+    wire_binding::<ResourceBinding>(ctx);
+    wire_binding::<ClusterResourceBinding>(ctx);
+}
+
+/// A binding that somebody deleted comes back, unless its template has gone with it.
+fn wire_binding<B: Binding>(ctx: &Arc<Context>) {
+    let shared = Arc::downgrade(ctx);
+    B::informer(ctx).add_handler(move |change| {
+        let (Some(ctx), Some(old), None) = (shared.upgrade(), change.old, change.new) else { return };
+        let resource = &old.spec().resource;
+        let key = TemplateKey {
+            api_version: Arc::from(resource.api_version.as_str()),
+            kind: Arc::from(resource.kind.as_str()),
+            key: karmada_runtime::ObjectKey::new(&resource.namespace, &resource.name),
+        };
+        enqueue(&ctx, &key, Cause::User, PRIORITY_LIVE);
+    });
 }
 
 fn on_template(ctx: &Context, key: &TemplateKey, change: &Change<'_, Value>) {
-    let by_karmada = match (change.old, change.new) {
+    let cause = match (change.old, change.new) {
         (Some(old), Some(new)) if !change::is_relevant(old, new) => return,
-        (Some(old), Some(new)) => change::is_by_karmada(old, new),
-        _ => false,
+        (Some(old), Some(new)) if change::is_by_karmada(old, new) => Cause::Karmada,
+        _ if change.initial => Cause::Start,
+        _ => Cause::User,
     };
     let priority = if change.initial { PRIORITY_INITIAL } else { PRIORITY_LIVE };
-    enqueue(ctx, key, by_karmada, priority);
+    enqueue(ctx, key, cause, priority);
+}
+
+/// Why a template is looked at. Of several causes that come together the last in this order counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cause {
+    /// Karmada changed it, or its policy.
+    Karmada,
+    /// The detector has just started and knows nothing of a change.
+    Start,
+    /// A user made or changed it.
+    User,
 }
 
 /// Queues a template. A change by a user that is still pending is not forgotten because Karmada made one since.
-pub(crate) fn enqueue(ctx: &Context, key: &TemplateKey, by_karmada: bool, priority: i32) {
-    ctx.changed_by_karmada.lock().entry(key.clone()).and_modify(|known| *known &= by_karmada).or_insert(by_karmada);
+pub(crate) fn enqueue(ctx: &Context, key: &TemplateKey, cause: Cause, priority: i32) {
+    remember(ctx, key, cause);
     ctx.queues.templates.add_with_priority(key.clone(), priority);
+}
+
+/// Notes why a template is to be looked at.
+fn remember(ctx: &Context, key: &TemplateKey, cause: Cause) {
+    ctx.causes.lock().entry(key.clone()).and_modify(|known| *known = cause.max(*known)).or_insert(cause);
 }
 
 pub(crate) fn key_of(template: &TemplateRef) -> TemplateKey {
@@ -85,7 +121,9 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
     watch_kinds(ctx, tasks, shutdown);
     let (shared, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        shared.wait_synced().await;
+        if stop.run_until_cancelled(shared.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "resource-detector", concurrency: shared.options.concurrent_templates };
         let queue = shared.queues.templates.clone();
         controller::run(spec, queue, stop, move |key| {
@@ -106,7 +144,9 @@ fn start_policies<P: Policy>(
 ) {
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.wait_synced().await;
+        if stop.run_until_cancelled(ctx.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name, concurrency: ctx.options.concurrent_policies };
         let queue = P::queue(&ctx).clone();
         controller::run(spec, queue, stop, move |key| {

@@ -13,7 +13,7 @@ use karmada_runtime::queue::{PRIORITY_INITIAL, PRIORITY_LIVE};
 use karmada_runtime::{ObjectKey, Outcome, Resource};
 
 use super::template::{release, release_template, unclaim_binding};
-use super::{enqueue, key_of};
+use super::{Cause, enqueue, key_of};
 use crate::context::{BY_POLICY, Context};
 use crate::error::Error;
 use crate::kinds::{Binding, Policy};
@@ -32,14 +32,14 @@ pub(super) async fn reconcile<P: Policy>(ctx: &Context, key: &ObjectKey) -> Resu
             if selector::specificity(&policy.spec().resource_selectors, &reference).is_none() {
                 release::<P>(ctx, &template_key, &template).await?;
             } else {
-                enqueue(ctx, &template_key, true, PRIORITY_INITIAL);
+                enqueue(ctx, &template_key, Cause::Karmada, PRIORITY_INITIAL);
             }
         }
     }
     let waiting = ctx.waiting.lock().selected_by(policy.as_ref());
     for template in waiting {
         // Templates that wait were not propagated before, so this is no backlog: a user waits for them.
-        enqueue(ctx, &key_of(&template), true, PRIORITY_LIVE);
+        enqueue(ctx, &key_of(&template), Cause::Karmada, PRIORITY_LIVE);
     }
     if ctx.options.gates.enabled(Feature::PropagationPolicyPreemption) && preemption::is_preemptive(policy.as_ref()) {
         preempt(ctx, policy.as_ref()).await?;
@@ -99,7 +99,7 @@ async fn preempt<P: Policy>(ctx: &Context, policy: &P) -> Result<(), Error> {
             Ok(stored) => {
                 ctx.templates.observe(&stored);
                 ctx.recorder.event_on(&template, EventType::Normal, events::PREEMPT_POLICY_SUCCEED, message);
-                enqueue(ctx, &key, false, PRIORITY_LIVE);
+                enqueue(ctx, &key, Cause::User, PRIORITY_LIVE);
             }
             Err(error) if error.is_not_found() => {}
             Err(error) => {

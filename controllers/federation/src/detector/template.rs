@@ -16,6 +16,7 @@ use karmada_runtime::patcher::PatchKind;
 use karmada_runtime::{ObjectKey, Outcome, Resource};
 use serde_json::Value;
 
+use super::{Cause, remember};
 use crate::context::Context;
 use crate::error::Error;
 use crate::kinds::{Binding, Policy};
@@ -23,16 +24,16 @@ use crate::templates::TemplateKey;
 
 /// Decides which policy the template follows and applies it.
 pub(super) async fn reconcile(ctx: &Context, key: &TemplateKey) -> Result<Outcome, Error> {
-    let by_karmada = ctx.changed_by_karmada.lock().remove(key).unwrap_or(true);
-    let result = follow(ctx, key, by_karmada).await;
+    let cause = ctx.causes.lock().remove(key).unwrap_or(Cause::Karmada);
+    let result = follow(ctx, key, cause).await;
     if result.is_err() {
         // The retry must know that a user's change is still to be taken in.
-        ctx.changed_by_karmada.lock().entry(key.clone()).and_modify(|k| *k &= by_karmada).or_insert(by_karmada);
+        remember(ctx, key, cause);
     }
     result.map(|()| Outcome::Done)
 }
 
-async fn follow(ctx: &Context, key: &TemplateKey, by_karmada: bool) -> Result<(), Error> {
+async fn follow(ctx: &Context, key: &TemplateKey, cause: Cause) -> Result<(), Error> {
     let Some(template) = ctx.templates.get(key) else {
         let gone = TemplateRef {
             api_version: key.api_version.to_string(),
@@ -52,23 +53,23 @@ async fn follow(ctx: &Context, key: &TemplateKey, by_karmada: bool) -> Result<()
     match claimed_by(&template) {
         Some(ClaimedBy::Policy { namespace, name }) => {
             let policy = ctx.policies.get(&ObjectKey::new(&namespace, &name));
-            return follow_claim(ctx, key, &template, policy, by_karmada).await;
+            return follow_claim(ctx, key, &template, policy, cause).await;
         }
         Some(ClaimedBy::ClusterPolicy { name }) => {
             let policy = ctx.cluster_policies.get(&ObjectKey::cluster_scoped(&name));
-            return follow_claim(ctx, key, &template, policy, by_karmada).await;
+            return follow_claim(ctx, key, &template, policy, cause).await;
         }
         None => {}
     }
     let policy = ctx.policy_index.read().best(&reference).cloned();
     if let Some(policy) = policy {
         ctx.waiting.lock().remove(&reference);
-        return apply(ctx, key, &template, policy.as_ref(), by_karmada).await;
+        return apply(ctx, key, &template, policy.as_ref(), cause).await;
     }
     let policy = ctx.cluster_policy_index.read().best(&reference).cloned();
     if let Some(policy) = policy {
         ctx.waiting.lock().remove(&reference);
-        return apply(ctx, key, &template, policy.as_ref(), by_karmada).await;
+        return apply(ctx, key, &template, policy.as_ref(), cause).await;
     }
     ctx.waiting.lock().insert(reference.clone());
     // A policy that came between the look-up and the wait list would have missed this template.
@@ -86,7 +87,7 @@ async fn follow_claim<P: Policy>(
     key: &TemplateKey,
     template: &Value,
     policy: Option<Arc<P>>,
-    by_karmada: bool,
+    cause: Cause,
 ) -> Result<(), Error> {
     let Some(policy) = policy else {
         return release::<P>(ctx, key, template).await;
@@ -101,7 +102,7 @@ async fn follow_claim<P: Policy>(
         P::queue(ctx).add(ObjectKey::of(policy.as_ref()));
         return Ok(());
     }
-    apply(ctx, key, template, policy.as_ref(), by_karmada).await
+    apply(ctx, key, template, policy.as_ref(), cause).await
 }
 
 /// Takes a kind of policy's claim away from the template's binding, then from the template.
@@ -169,13 +170,13 @@ async fn apply<P: Policy>(
     key: &TemplateKey,
     template: &Value,
     policy: &P,
-    by_karmada: bool,
+    cause: Cause,
 ) -> Result<(), Error> {
     let policy_key = object::short_key(
         policy.metadata().namespace.as_deref().unwrap_or_default(),
         policy.metadata().name.as_deref().unwrap_or_default(),
     );
-    let result = apply_inner(ctx, key, template, policy, &policy_key, by_karmada).await;
+    let result = apply_inner(ctx, key, template, policy, &policy_key, cause).await;
     match &result {
         Ok(false) => {}
         Ok(true) => ctx.recorder.event_on(
@@ -201,7 +202,7 @@ async fn apply_inner<P: Policy>(
     template: &Value,
     policy: &P,
     policy_key: &str,
-    by_karmada: bool,
+    cause: Cause,
 ) -> Result<bool, Error> {
     wait_for_overrides(ctx, key, policy, policy_key)?;
     let claim = Claim::of(policy);
@@ -215,25 +216,16 @@ async fn apply_inner<P: Policy>(
     let wrote_claim = claimed.is_some();
     let template = claimed.as_ref().unwrap_or(template);
     let lazy = policy.spec().activation_preference == Some(ActivationPreference::Lazy);
-    if change::waits_for_user(lazy, by_karmada) {
+    if change::waits_for_user(lazy, cause == Cause::Karmada) {
         return Ok(wrote_claim);
     }
     let workload = workload_of(ctx, template)?;
     let schedule_priority = priority_of(ctx, policy).await?;
     let wrote_binding = if key.key.namespace.is_empty() {
-        write_binding::<P, ClusterResourceBinding>(
-            ctx,
-            template,
-            policy,
-            &claim,
-            workload,
-            schedule_priority,
-            by_karmada,
-        )
-        .await?
-    } else {
-        write_binding::<P, ResourceBinding>(ctx, template, policy, &claim, workload, schedule_priority, by_karmada)
+        write_binding::<P, ClusterResourceBinding>(ctx, template, policy, &claim, workload, schedule_priority, cause)
             .await?
+    } else {
+        write_binding::<P, ResourceBinding>(ctx, template, policy, &claim, workload, schedule_priority, cause).await?
     };
     Ok(wrote_claim || wrote_binding)
 }
@@ -289,7 +281,7 @@ async fn write_binding<P: Policy, B: Binding>(
     claim: &Claim,
     workload: Workload,
     schedule_priority: Option<i32>,
-    by_karmada: bool,
+    cause: Cause,
 ) -> Result<bool, Error> {
     let name = binding_name(template);
     let namespace = object::namespace(template);
@@ -304,7 +296,7 @@ async fn write_binding<P: Policy, B: Binding>(
         existing: existing.as_deref(),
         quota_estimate: ctx.options.gates.enabled(Feature::ResourceQuotaEstimate),
         workload_affinity: ctx.options.gates.enabled(Feature::WorkloadAffinity),
-        template_changed: !by_karmada,
+        template_changed: cause == Cause::User,
     })?;
     let stored = match plan {
         BindingPlan::Unchanged => return Ok(false),
