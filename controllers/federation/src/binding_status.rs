@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::kinds::Binding;
 
 /// Statuses of one binding that come in quick succession (the clusters of a rollout) are summed up together.
-const GATHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Connects the caches with the queues. Called before the caches start.
 pub fn wire(ctx: &Arc<Context>) {
@@ -87,7 +87,9 @@ fn start_kind<B: Binding>(
 ) {
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.wait_synced().await;
+        if stop.run_until_cancelled(ctx.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name, concurrency: ctx.options.concurrent_bindings };
         let queue = B::status_queue(&ctx).clone();
         controller::run(spec, queue, stop, move |key| {

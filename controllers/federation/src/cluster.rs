@@ -61,7 +61,9 @@ pub fn wire(ctx: &Arc<Context>) {
 pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &CancellationToken) {
     let (shared, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        shared.wait_synced().await;
+        if stop.run_until_cancelled(shared.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "cluster-controller", concurrency: shared.options.concurrent_clusters };
         let queue = shared.queues.clusters.clone();
         controller::run(spec, queue, stop, move |key| {
@@ -241,8 +243,12 @@ fn monitor(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &CancellationT
     tasks.spawn(async move { running.run(stop).await });
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.wait_synced().await;
-        leases.wait_synced().await;
+        if stop.run_until_cancelled(ctx.wait_synced()).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(leases.wait_synced()).await.is_none() {
+            return;
+        }
         let heard: Mutex<HashMap<String, Heard>> = Mutex::default();
         loop {
             for (key, cluster) in ctx.clusters.list() {

@@ -95,7 +95,9 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
     }
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.wait_synced().await;
+        if stop.run_until_cancelled(ctx.wait_synced()).await.is_none() {
+            return;
+        }
         let spec =
             ControllerSpec { name: "dependencies-distributor", concurrency: ctx.options.concurrent_dependencies };
         let queue = ctx.queues.dependencies.clone();

@@ -62,7 +62,9 @@ fn queue_all(ctx: &Context) {
 pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &CancellationToken) {
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.wait_synced().await;
+        if stop.run_until_cancelled(ctx.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "namespace-sync-controller", concurrency: ctx.options.concurrent_namespaces };
         let queue = ctx.queues.namespaces.clone();
         controller::run(spec, queue, stop, move |key| {

@@ -67,9 +67,15 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
     tasks.spawn(async move { running.bindings.run(stop).await });
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.wait_synced().await;
-        roles.roles.wait_synced().await;
-        roles.bindings.wait_synced().await;
+        if stop.run_until_cancelled(ctx.wait_synced()).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(roles.roles.wait_synced()).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(roles.bindings.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "unified-auth-controller", concurrency: 1 };
         let queue = ctx.queues.impersonation.clone();
         controller::run(spec, queue, stop, move |key| {

@@ -301,7 +301,9 @@ pub(crate) fn start(ctx: &Arc<Context>, shutdown: &CancellationToken) -> JoinSet
             let (ctx, shutdown) = (Arc::clone(ctx), shutdown.clone());
             tasks.spawn(async move {
                 for informer in ctx.caches.all() {
-                    informer.wait_synced().await;
+                    if shutdown.run_until_cancelled(informer.wait_synced()).await.is_none() {
+                        return;
+                    }
                 }
                 let queue = ctx.queues.$queue.clone();
                 let spec = ControllerSpec { name: $name, concurrency: $concurrency };

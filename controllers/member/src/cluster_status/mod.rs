@@ -53,7 +53,9 @@ pub fn wire(ctx: &Arc<Context>) {
 pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &CancellationToken) {
     let (shared, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        shared.fleet.clusters().wait_synced().await;
+        if stop.run_until_cancelled(shared.fleet.clusters().wait_synced()).await.is_none() {
+            return;
+        }
         let spec =
             ControllerSpec { name: "cluster-status-controller", concurrency: shared.options.concurrent_clusters };
         let queue = shared.clusters.clone();

@@ -71,8 +71,12 @@ fn became_usable(old: Option<&Cluster>, new: &Cluster) -> bool {
 pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &CancellationToken) {
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.fleet.clusters().wait_synced().await;
-        ctx.works.wait_synced().await;
+        if stop.run_until_cancelled(ctx.fleet.clusters().wait_synced()).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(ctx.works.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "execution-controller", concurrency: ctx.options.concurrent_works };
         let queue = ctx.execution.clone();
         controller::run(spec, queue, stop, move |key| {

@@ -44,8 +44,12 @@ fn is_applied(work: &Work) -> bool {
 pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &CancellationToken) {
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.fleet.clusters().wait_synced().await;
-        ctx.works.wait_synced().await;
+        if stop.run_until_cancelled(ctx.fleet.clusters().wait_synced()).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(ctx.works.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "work-status-controller", concurrency: ctx.options.concurrent_works };
         let queue = ctx.status.clone();
         controller::run(spec, queue, stop, move |key| {
