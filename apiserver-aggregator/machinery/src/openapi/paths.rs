@@ -19,6 +19,13 @@ const PATCHES: &[&str] = &[
     "application/apply-patch+yaml",
     "application/apply-patch+cbor",
 ];
+/// Kinds that are, or could be, defined by a CRD have no strategic merge patch; kubectl chooses its patch by this list.
+const CUSTOM_PATCHES: &[&str] = &[
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/apply-patch+yaml",
+    "application/apply-patch+cbor",
+];
 
 const DRY_RUN: &str = "When present, indicates that modifications should not be persisted. An invalid or unrecognized dryRun directive will result in an error response and no further processing of the request. Valid values are: - All: all dry run stages will be processed";
 const FIELD_MANAGER: &str = "fieldManager is a name associated with the actor or entity that is making these changes. The value must be less than or 128 characters long, and only contain printable characters, as defined by https://golang.org/pkg/unicode/#IsPrint.";
@@ -142,6 +149,8 @@ struct Writer<'a> {
     form: Form,
     gv: &'a GroupVersion,
     namespaced: bool,
+    /// The media types of patches that the resource takes.
+    patches: &'static [&'static str],
 }
 
 /// What one operation is.
@@ -230,8 +239,8 @@ impl Writer<'_> {
                         body["required"] = true.into();
                     }
                     parameters.insert(0, body);
-                    if media == PATCHES {
-                        out["consumes"] = json!(PATCHES);
+                    if media == PATCHES || media == CUSTOM_PATCHES {
+                        out["consumes"] = json!(media);
                     }
                 }
                 Form::V3 => {
@@ -275,7 +284,7 @@ impl Writer<'_> {
 
 /// The discovery path of a group version.
 pub(super) fn group_version(form: Form, gv: &GroupVersion, definitions: &mut Definitions) -> Value {
-    let writer = Writer { form, gv, namespaced: false };
+    let writer = Writer { form, gv, namespaced: false, patches: PATCHES };
     let answer = definitions.meta("APIResourceList");
     json!({"get": writer.operation(Operation {
         description: "get available resources".to_owned(),
@@ -321,7 +330,8 @@ pub(super) fn version(form: Form) -> Paths {
 /// The paths of one resource and its subresources.
 pub(super) fn resource(form: Form, info: &ResourceInfo, definitions: &mut Definitions, out: &mut Paths) {
     let gv = GroupVersion::new(&info.gvr.group, &info.gvr.version);
-    let writer = Writer { form, gv: &gv, namespaced: info.namespaced };
+    let patches = if info.strategy.custom_resource() { CUSTOM_PATCHES } else { PATCHES };
+    let writer = Writer { form, gv: &gv, namespaced: info.namespaced, patches };
     let base = format!("/{}", v3_path(&gv));
     let prefix = if info.namespaced { format!("{base}/namespaces/{{namespace}}") } else { base.clone() };
     let collection_path = format!("{prefix}/{}", info.gvr.resource);
@@ -444,7 +454,7 @@ fn item_operation(
             ("put", "replace", format!("replace {what} {kind}"), WRITE, body, &["200", "201"])
         }
         "patch" => {
-            let body = Some((definitions.meta("Patch"), PATCHES, true));
+            let body = Some((definitions.meta("Patch"), writer.patches, true));
             ("patch", "patch", format!("partially update {what} {kind}"), PATCH, body, &["200", "201"])
         }
         _ => ("get", "read", format!("read {what} {kind}"), &[], None, &["200"]),
