@@ -1,18 +1,20 @@
 //! The simulated members of `karmada up`: started, joined (push) or registered by an agent (pull).
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures::future::try_join_all;
 use karmada_agent::{Agent, AgentArgs};
-use karmada_api::cluster::{ClusterSpec, ClusterSyncMode};
+use karmada_api::cluster::{Cluster, ClusterSpec, ClusterSyncMode};
 use karmada_apiserver_aggregator::Server;
 use karmada_apiserver_aggregator::config::PkiLocation;
 use karmada_apiserver_aggregator::kubeconfig::{Credential, server_url};
 use karmada_registration::Report;
 use karmada_rest::access::UserInfo;
-use karmada_runtime::Patcher;
+use karmada_runtime::{Patcher, Resource};
 use karmada_simulator::{Member, SimulationConfig};
 use karmada_storage::EmbeddedOptions;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::files::Paths;
@@ -63,6 +65,37 @@ impl Running {
         }
         self.member.shutdown().await;
     }
+}
+
+/// How long [`wait_ready`] waits; a control plane with a member that is not ready is still a control plane.
+const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits until the control plane knows every member as ready, with its APIs: a workload that is created before would be
+/// divided among those that are, and stay so.
+pub(crate) async fn wait_ready(server: &Server, shutdown: &CancellationToken) {
+    let control = Patcher::new(server.client(), "karmada-up");
+    let clusters = Resource::of::<Cluster>();
+    let all_ready = async {
+        loop {
+            match control.list(&clusters, "", "").await {
+                Ok(found) if found.iter().all(is_ready) => return,
+                Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let waited = shutdown.run_until_cancelled(tokio::time::timeout(READY_LIMIT, all_ready)).await;
+    if matches!(waited, Some(Err(_))) {
+        tracing::warn!(limit = ?READY_LIMIT, "not all members are ready yet; see kubectl get clusters");
+    }
+}
+
+fn is_ready(cluster: &Value) -> bool {
+    ["Ready", "CompleteAPIEnablements"].iter().all(|wanted| {
+        cluster
+            .pointer("/status/conditions")
+            .and_then(Value::as_array)
+            .is_some_and(|all| all.iter().any(|c| c["type"] == *wanted && c["status"] == "True"))
+    })
 }
 
 /// Memory for pages of a member's store: its working set is small and mostly in the watch cache.

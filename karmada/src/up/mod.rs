@@ -192,6 +192,10 @@ pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken) -> Result<(),
     let _pid_file = paths.write_pid()?;
     tracing::info!(%address, took = ?started.elapsed(), "control plane is ready");
 
+    let first = member_port.unwrap_or_else(|| address.port().saturating_add(1));
+    let plan = members::plan(members, pull_members, SocketAddr::new(bind_address, first));
+    let running = members::start_all(&server, &paths, plan, &feature_gates, &shutdown).await?;
+    // After the members are there: one that cannot be reached would be reported as not ready, if only for a moment.
     let scheduling = karmada_scheduler::run(server.client(), scheduler_args.config()?, shutdown.clone());
     let scheduler = tokio::spawn(async move {
         if let Err(error) = scheduling.await {
@@ -199,11 +203,8 @@ pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken) -> Result<(),
         }
     });
     let manager = Manager::start(server.client(), &manager_args, None, &shutdown)?;
-
-    let first = member_port.unwrap_or_else(|| address.port().saturating_add(1));
-    let plan = members::plan(members, pull_members, SocketAddr::new(bind_address, first));
-    let running = members::start_all(&server, &paths, plan, &feature_gates, &shutdown).await?;
     files::write_kubeconfigs(&paths, &server, address, &running)?;
+    members::wait_ready(&server, &shutdown).await;
     tracing::info!(
         took = ?started.elapsed(),
         members = running.len(),
