@@ -114,14 +114,13 @@ pub(crate) fn conditions(old: &Value, wanted: &[(&str, bool, &str, &str)]) -> Va
             let before = array(old, "/status/conditions").iter().find(|c| text(c, "/type") == *kind);
             let same = before.filter(|c| text(c, "/status") == status);
             let transition = same.map_or(stamp.as_str(), |c| text(c, "/lastTransitionTime")).to_owned();
-            let update = same
-                .filter(|c| text(c, "/reason") == *reason && text(c, "/message") == *message)
-                .map_or(stamp.as_str(), |c| text(c, "/lastUpdateTime"))
-                .to_owned();
-            json!({
-                "type": kind, "status": status, "reason": reason, "message": message,
-                "lastTransitionTime": transition, "lastUpdateTime": update,
-            })
+            let mut condition = json!({"type": kind, "status": status, "lastTransitionTime": transition});
+            for (field, text) in [("reason", reason), ("message", message)] {
+                if !text.is_empty() {
+                    condition[field] = (*text).into();
+                }
+            }
+            condition
         })
         .collect();
     Value::Array(list)

@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::kinds::Binding;
 
 /// Statuses of one binding that come in quick succession (the clusters of a rollout) are summed up together.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Connects the caches with the queues. Called before the caches start.
 pub fn wire(ctx: &Arc<Context>) {

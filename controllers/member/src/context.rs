@@ -176,6 +176,9 @@ pub(crate) fn work_of(object: &Value) -> Option<ObjectKey> {
     Some(ObjectKey::new(annotation(annotations::WORK_NAMESPACE)?, annotation(annotations::WORK_NAME)?))
 }
 
+/// Statuses that change in quick succession (a rollout's steps) are reported together.
+const STATUS_GATHER: Duration = Duration::from_millis(100);
+
 fn on_member_object(ctx: &Context, change: &ObjectChange<'_>) {
     let Some(object) = change.change.new.or(change.change.old) else { return };
     let Some(work) = work_of(object) else { return };
@@ -183,7 +186,7 @@ fn on_member_object(ctx: &Context, change: &ObjectChange<'_>) {
     if names::cluster_of_execution_space(&work.namespace) != Some(change.cluster) {
         return;
     }
-    ctx.status.add(work.clone());
+    ctx.status.add_after(work.clone(), STATUS_GATHER);
     let drifted = match (change.change.old, change.change.new) {
         (Some(old), Some(new)) => change::is_relevant(old, new) && !is_own_write(ctx, change.cluster, &work, new),
         (Some(_), None) => true,

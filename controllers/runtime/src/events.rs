@@ -4,8 +4,8 @@
 //! is thinned out, and recording never delays or fails the caller: the queue is bounded, and what does not fit is counted
 //! as dropped.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -56,6 +56,10 @@ static DROPPED: LazyLock<IntCounterVec> =
 
 /// As many events as a full batch of reconciles may produce while the API server is busy.
 const QUEUE: usize = 8192;
+/// Writes a second, sustained and in a burst: enough for what a person reads, little against what a server can do. Upstream's
+/// components share 40 requests a second with their events.
+const WRITES_PER_SECOND: f64 = 100.0;
+const WRITE_BURST: f64 = 200.0;
 /// Distinct events remembered for counting, as client-go's cache.
 const REMEMBERED: usize = 4096;
 /// client-go's spam filter: a burst of 25 events an object, then one in five minutes.
@@ -133,18 +137,75 @@ struct Bucket {
 struct Writer {
     patcher: Patcher,
     component: &'static str,
-    known: HashMap<Identity, Known>,
+    known: HashMap<Arc<Identity>, Known>,
     buckets: HashMap<(String, String, String, String), Bucket>,
 }
 
+/// Events that wait to be written: equal ones are one entry with a count, in the order of their first occurrence.
+#[derive(Default)]
+struct Pending {
+    order: VecDeque<Arc<Identity>>,
+    entries: HashMap<Arc<Identity>, (ObjectReference, i64)>,
+}
+
+impl Pending {
+    fn add(&mut self, entry: Entry) {
+        let Entry { object, kind, reason, message } = entry;
+        let field = |f: &Option<String>| f.clone().unwrap_or_default();
+        let about = (field(&object.kind), field(&object.namespace), field(&object.name), field(&object.uid));
+        let identity = Arc::new(Identity { object: about, kind, reason, message });
+        match self.entries.get_mut(&identity) {
+            Some((_, count)) => *count += 1,
+            None => {
+                self.order.push_back(Arc::clone(&identity));
+                self.entries.insert(identity, (object, 1));
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<(Arc<Identity>, ObjectReference, i64)> {
+        let identity = self.order.pop_front()?;
+        let (object, count) = self.entries.remove(&identity)?;
+        Some((identity, object, count))
+    }
+}
+
 impl Writer {
+    /// Takes in everything at once and writes it at a bounded rate, so that a burst of events never takes the API server
+    /// away from the work that the events are about.
     async fn run(mut self, mut receiver: mpsc::Receiver<Entry>, shutdown: CancellationToken) {
+        let mut pending = Pending::default();
+        let mut tokens = WRITE_BURST;
+        let mut refilled = Instant::now();
         loop {
-            let entry = tokio::select! {
+            let now = Instant::now();
+            tokens = (tokens + now.duration_since(refilled).as_secs_f64() * WRITES_PER_SECOND).min(WRITE_BURST);
+            refilled = now;
+            if tokens >= 1.0
+                && let Some((identity, object, count)) = pending.pop()
+            {
+                tokens -= 1.0;
+                self.write(identity, object, count).await;
+            }
+            while let Ok(entry) = receiver.try_recv() {
+                if pending.order.len() < QUEUE {
+                    pending.add(entry);
+                } else {
+                    DROPPED.with_label_values(&["queue_full"]).inc();
+                }
+            }
+            if !pending.order.is_empty() && tokens >= 1.0 {
+                continue;
+            }
+            let refill = Duration::from_secs_f64((1.0 - tokens).max(0.0) / WRITES_PER_SECOND);
+            tokio::select! {
                 () = shutdown.cancelled() => return,
-                entry = receiver.recv() => match entry { Some(entry) => entry, None => return },
-            };
-            self.write(entry).await;
+                entry = receiver.recv() => match entry {
+                    Some(entry) => pending.add(entry),
+                    None => return,
+                },
+                () = tokio::time::sleep(refill), if !pending.order.is_empty() => {}
+            }
         }
     }
 
@@ -166,20 +227,17 @@ impl Writer {
         true
     }
 
-    async fn write(&mut self, entry: Entry) {
-        let Entry { object, kind, reason, message } = entry;
+    async fn write(&mut self, identity: Arc<Identity>, object: ObjectReference, count: i64) {
         let field = |f: &Option<String>| f.clone().unwrap_or_default();
-        let about = (field(&object.kind), field(&object.namespace), field(&object.name), field(&object.uid));
-        if !self.admit(&about) {
+        if !self.admit(&identity.object) {
             DROPPED.with_label_values(&["spam_filter"]).inc();
             return;
         }
         let now = Timestamp::now();
         let stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let resource = events_resource();
-        let identity = Identity { object: about, kind, reason, message };
         if let Some(known) = self.known.get_mut(&identity) {
-            known.count += 1;
+            known.count += count;
             known.last = Instant::now();
             let patch = json!({"count": known.count, "lastTimestamp": stamp});
             match self.patcher.patch(&resource, &known.namespace, &known.name, "", PatchKind::Merge, &patch).await {
@@ -201,15 +259,15 @@ impl Writer {
             "kind": "Event",
             "metadata": {"name": name, "namespace": namespace},
             "involvedObject": object,
-            "type": kind.as_str(),
-            "reason": reason,
+            "type": identity.kind.as_str(),
+            "reason": identity.reason,
             "message": identity.message,
             "source": {"component": self.component},
             "reportingComponent": self.component,
             "reportingInstance": "",
             "firstTimestamp": stamp,
             "lastTimestamp": stamp,
-            "count": 1,
+            "count": count,
         });
         match self.patcher.create(&resource, &namespace, &event).await {
             Ok(_) => {
@@ -220,11 +278,11 @@ impl Writer {
                         self.known.clear();
                     }
                 }
-                self.known.insert(identity, Known { namespace, name, count: 1, last: Instant::now() });
+                self.known.insert(identity, Known { namespace, name, count, last: Instant::now() });
             }
             Err(error) => {
                 DROPPED.with_label_values(&["write_failed"]).inc();
-                tracing::debug!(error = chain(&error), reason, "write an event");
+                tracing::debug!(error = chain(&error), reason = identity.reason, "write an event");
             }
         }
     }

@@ -17,16 +17,15 @@ use futures::{AsyncBufReadExt as _, StreamExt as _};
 use http::Request;
 use parking_lot::RwLock;
 use prometheus::IntCounterVec;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, chain};
 use crate::key::ObjectKey;
 use crate::mapper::{Resource, ScopeInfo, request_error};
+use crate::wire::{ErrorStatus, Event, List, meta_of, number};
 
 /// What to list and watch.
 #[derive(Clone, Debug)]
@@ -165,55 +164,6 @@ where
             Ok(object)
         })
     }
-}
-
-#[derive(Deserialize)]
-struct Meta<'a> {
-    #[serde(borrow, default)]
-    metadata: MetaFields<'a>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct MetaFields<'a> {
-    #[serde(borrow, default)]
-    name: std::borrow::Cow<'a, str>,
-    #[serde(borrow, default)]
-    namespace: std::borrow::Cow<'a, str>,
-    #[serde(borrow, default)]
-    resource_version: std::borrow::Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-struct List<'a> {
-    #[serde(default)]
-    metadata: ListMeta,
-    #[serde(borrow, default)]
-    items: Option<Vec<&'a RawValue>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct ListMeta {
-    #[serde(default)]
-    resource_version: String,
-    #[serde(default, rename = "continue")]
-    token: String,
-}
-
-#[derive(Deserialize)]
-struct Event<'a> {
-    r#type: &'a str,
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-struct ErrorStatus {
-    #[serde(default)]
-    code: u16,
-    #[serde(default)]
-    message: String,
 }
 
 /// How a watch ended.
@@ -582,11 +532,6 @@ enum Source {
     Observed,
 }
 
-/// A resourceVersion as a number; 0 if it is none.
-fn number(version: &str) -> u64 {
-    version.parse().unwrap_or_default()
-}
-
 impl<T> Index<T> {
     fn replace(&mut self, key: &ObjectKey, old: Option<&T>, new: Option<&T>) {
         let before = old.map(|o| (self.keys_of)(key, o)).unwrap_or_default();
@@ -607,10 +552,4 @@ impl<T> Index<T> {
             }
         }
     }
-}
-
-fn meta_of(text: &str) -> Option<(ObjectKey, Box<str>)> {
-    let meta: Meta<'_> = serde_json::from_str(text).ok()?;
-    let fields = meta.metadata;
-    Some((ObjectKey::new(&fields.namespace, &fields.name), fields.resource_version.into()))
 }

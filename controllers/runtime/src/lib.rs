@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod patcher;
 pub mod queue;
 pub mod shell;
+mod wire;
 
 pub use controller::{ControllerSpec, Outcome};
 pub use error::{Class, Classify, Error};

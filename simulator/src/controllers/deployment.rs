@@ -254,10 +254,22 @@ async fn report(ctx: &Context, deployment: &Value, hash: &str, wanted: i64) -> R
         "readyReplicas": ready,
         "availableReplicas": available,
         "unavailableReplicas": (wanted.max(replicas) - available).max(0),
-        "conditions": values::conditions(deployment, &[
+        "conditions": with_update_times(deployment, values::conditions(deployment, &[
             ("Available", enough, available_reason, available_message),
             ("Progressing", true, progress_reason, &progress_message),
-        ]),
+        ])),
     });
     ctx.write_status(&ctx.caches.deployments, deployment, status).await
+}
+
+/// A Deployment's conditions also say when they were last touched: kept where nothing else changed.
+fn with_update_times(deployment: &Value, mut conditions: Value) -> Value {
+    let now = values::now();
+    for condition in conditions.as_array_mut().into_iter().flatten() {
+        let kept = values::array(deployment, "/status/conditions").iter().find(|before| {
+            ["type", "status", "reason", "message"].iter().all(|field| before.get(field) == condition.get(field))
+        });
+        condition["lastUpdateTime"] = kept.map_or(now.as_str(), |c| values::text(c, "/lastUpdateTime")).into();
+    }
+    conditions
 }
