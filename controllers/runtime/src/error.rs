@@ -131,6 +131,14 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
+        // kube's own text of an answered error is followed by a dump of the whole Status; its message says it all.
+        let answered =
+            cause.downcast_ref::<kube::Error>().or_else(|| cause.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref));
+        if let Some(kube::Error::Api(status)) = answered {
+            text.push_str(": ");
+            text.push_str(&status.message);
+            break;
+        }
         let cause_text = cause.to_string();
         if !text.ends_with(&cause_text) {
             text.push_str(": ");
@@ -139,4 +147,21 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answered_error_is_its_message() {
+        let status = Status { message: "pods \"x\" not found".to_owned(), code: 404, ..Status::default() };
+        let error = Error::Request {
+            verb: "get",
+            what: "/api/v1/pods/x".to_owned(),
+            source: Box::new(kube::Error::Api(Box::new(status))),
+        };
+        assert_eq!(chain(&error), "get /api/v1/pods/x: pods \"x\" not found");
+        assert!(error.is_not_found());
+    }
 }

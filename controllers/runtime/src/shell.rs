@@ -176,7 +176,9 @@ impl LogArgs {
             3..=4 => "debug",
             _ => "trace",
         };
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+        // The client logs every refused connection as an error; whoever sent the request reports it with its context.
+        let filter = EnvFilter::try_from_default_env()
+            .unwrap_or_else(|_| EnvFilter::new(format!("{level},kube_client::client::builder=off")));
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         // A second start in one process (all-in-one, tests) keeps the first subscriber.
         let _already_started =
