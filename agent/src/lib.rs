@@ -11,7 +11,7 @@ use std::time::Duration;
 use karmada_api::cluster::{Cluster, ClusterSpec, ClusterSyncMode};
 use karmada_api::names;
 use karmada_fleet::{Connect, ConnectError, Fleet};
-use karmada_interpreter::Interpreter;
+use karmada_interpreter_host::Host;
 use karmada_member::Scope;
 use karmada_registration::Report;
 use karmada_runtime::error::chain;
@@ -108,17 +108,18 @@ impl Agent {
         let works = InformerSpec::all(Resource::of::<karmada_api::work::v1alpha1::Work>()).in_namespace(&space);
         let works = Informer::typed_with(control.clone(), works);
         let fleet = Fleet::new(Arc::new(Beside(member)), Arc::clone(&clusters), shutdown.clone());
+        let mut tasks = JoinSet::new();
+        let host = Host::start(control.clone(), &mut tasks, shutdown);
         let recorder = Recorder::start(control, MANAGER, shutdown.clone());
         let ctx = karmada_member::Context::new(
             patcher,
             recorder,
-            Interpreter::native(),
+            host.interpreter(),
             fleet,
             Arc::clone(&works),
             Scope::Own(args.cluster_name.clone()),
             args.member_options(),
         );
-        let mut tasks = JoinSet::new();
         {
             use karmada_member::{cluster_status, execution, work_status};
             if selection.contains("clusterStatus") {
@@ -137,7 +138,13 @@ impl Agent {
         let stop = shutdown.clone();
         tasks.spawn(async move { clusters.run(stop).await });
         let stop = shutdown.clone();
-        tasks.spawn(async move { works.run(stop).await });
+        tasks.spawn(async move {
+            // A Work must not be read by built-in knowledge alone while the users' interpreters are being listed.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = async { host.wait_synced().await; works.run(stop.clone()).await } => {}
+            }
+        });
         Ok(Self { tasks })
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use karmada_api::features::FeatureGates;
+use karmada_api::policy::PurgeMode;
 use karmada_federation::templates::Skipped;
 use karmada_runtime::leader::LeaderElectionArgs;
 use karmada_runtime::queue::Backoff;
@@ -32,6 +33,24 @@ pub struct ManagerArgs {
     /// Feature gates, as `Name=true,Other=false`.
     #[arg(long, default_value = "", value_parser = |text: &str| FeatureGates::parse(text).map_err(|e| e.to_string()))]
     pub feature_gates: FeatureGates,
+    /// Whether workloads leave clusters with NoExecute taints, if evicting is enabled too.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub enable_taint_manager: bool,
+    /// Whether NoExecute taints evict workloads.
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub enable_no_execute_taint_eviction: bool,
+    /// How workloads without a failover behaviour of their own are purged: Gracefully or Directly.
+    #[arg(long, default_value = "Gracefully", value_parser = parse_purge_mode)]
+    pub no_execute_taint_eviction_purge_mode: PurgeMode,
+    /// Evictions a second because of taints; 0 means one in half an hour.
+    #[arg(long, default_value_t = 0.5)]
+    pub resource_eviction_rate: f32,
+    /// How long an evicted workload's old copy waits for the new one to be healthy.
+    #[arg(long, default_value = "10m", value_parser = parse_duration)]
+    pub graceful_eviction_timeout: Duration,
+    /// How often the use of federated quotas is summed up without a reason.
+    #[arg(long, default_value = "5m", value_parser = parse_duration)]
+    pub federated_resource_quota_sync_period: Duration,
     /// How often a push member's status is collected.
     #[arg(long, default_value = "10s", value_parser = parse_duration)]
     pub cluster_status_update_frequency: Duration,
@@ -112,6 +131,14 @@ pub struct ManagerArgs {
     pub resync_period: Duration,
 }
 
+fn parse_purge_mode(text: &str) -> Result<PurgeMode, String> {
+    match text {
+        "Gracefully" => Ok(PurgeMode::Gracefully),
+        "Directly" => Ok(PurgeMode::Directly),
+        _ => Err(format!("invalid purge mode {text:?}: want Gracefully or Directly")),
+    }
+}
+
 impl Default for ManagerArgs {
     /// The flags' defaults.
     fn default() -> Self {
@@ -149,6 +176,12 @@ impl ManagerArgs {
             monitor_period: self.cluster_monitor_period,
             monitor_grace_period: self.cluster_monitor_grace_period,
             startup_grace_period: self.cluster_startup_grace_period,
+            enable_taint_manager: self.enable_taint_manager,
+            enable_no_execute_taint_eviction: self.enable_no_execute_taint_eviction,
+            no_execute_purge_mode: self.no_execute_taint_eviction_purge_mode,
+            resource_eviction_rate: self.resource_eviction_rate,
+            graceful_eviction_timeout: self.graceful_eviction_timeout,
+            quota_sync_period: self.federated_resource_quota_sync_period,
             backoff: self.backoff(),
         })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use karmada_fleet::{Connect, Fleet, SecretConnector};
-use karmada_interpreter::Interpreter;
+use karmada_interpreter_host::Host;
 use karmada_member::Scope;
 use karmada_runtime::events::Recorder;
 use karmada_runtime::leader::Candidate;
@@ -53,7 +53,9 @@ impl Manager {
         let options = args.federation_options().map_err(Error::Flags)?;
         let control = Patcher::new(client.clone(), MANAGER);
         let recorder = Recorder::start(client.clone(), MANAGER, shutdown.clone());
-        let interpreter = Interpreter::native();
+        let mut tasks = JoinSet::new();
+        let host = Host::start(client.clone(), &mut tasks, shutdown);
+        let interpreter = host.interpreter();
         let clusters = Informer::typed(client.clone());
         let works = Informer::typed(client);
         let connector = connector.unwrap_or_else(|| Arc::new(SecretConnector::new(control.clone())));
@@ -77,10 +79,11 @@ impl Manager {
             args.member_options(),
         );
 
-        let mut tasks = JoinSet::new();
         {
             use karmada_federation::{
-                binding, binding_status, cluster, dependencies, detector, namespace, unified_auth,
+                agent_csr, application_failover, autoscaling, binding, binding_status, cluster, cluster_taint_policy,
+                dependencies, detector, federated_quota, graceful_eviction, namespace, remedy, taint_manager,
+                unified_auth, workload_rebalancer,
             };
             use karmada_member::{cluster_status, execution, work_status};
             let tasks = &mut tasks;
@@ -104,12 +107,41 @@ impl Manager {
             controller!("clusterStatus", cluster_status, &member);
             controller!("execution", execution, &member);
             controller!("workStatus", work_status, &member);
+            macro_rules! started {
+                ($key:literal, $start:path) => {
+                    if selection.has($key) {
+                        $start(&federation, tasks, shutdown);
+                    }
+                };
+            }
+            started!("cluster", taint_manager::start);
+            started!("gracefulEviction", graceful_eviction::start);
+            started!("applicationFailover", application_failover::start);
+            started!("workloadRebalancer", workload_rebalancer::start);
+            started!("clustertaintpolicy", cluster_taint_policy::start);
+            started!("remedy", remedy::start);
+            started!("agentcsrapproving", agent_csr::start);
+            started!("hpaScaleTargetMarker", autoscaling::start_marker);
+            started!("deploymentReplicasSyncer", autoscaling::start_syncer);
+            let quotas = federated_quota::Parts {
+                sync: selection.has("federatedResourceQuotaSync"),
+                status: selection.has("federatedResourceQuotaStatus"),
+                enforcement: selection.has("federatedResourceQuotaEnforcement"),
+            };
+            federated_quota::start(&federation, quotas, tasks, shutdown);
         }
         federation.start_caches(&mut tasks, shutdown);
         let stop = shutdown.clone();
         tasks.spawn(async move { clusters.run(stop).await });
         let stop = shutdown.clone();
-        tasks.spawn(async move { works.run(stop).await });
+        tasks.spawn(async move {
+            // Every controller that interprets waits for the Works, and these wait for the users' interpreters: a template
+            // must not be taken for one that nobody knows while they are being listed.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = async { host.wait_synced().await; works.run(stop.clone()).await } => {}
+            }
+        });
         // The contexts live as long as the tasks that hold them.
         Ok(Self { tasks })
     }

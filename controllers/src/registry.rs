@@ -17,6 +17,10 @@ const fn on(key: &'static str) -> Controller {
     Controller { key, on_by_default: true, available: true }
 }
 
+const fn named(key: &'static str) -> Controller {
+    Controller { key, on_by_default: false, available: true }
+}
+
 const fn later(key: &'static str) -> Controller {
     Controller { key, on_by_default: true, available: false }
 }
@@ -34,22 +38,22 @@ pub const REGISTRY: [Controller; 27] = [
     later("endpointSlice"),
     later("serviceImport"),
     on("unifiedAuth"),
-    later("federatedResourceQuotaSync"),
-    later("federatedResourceQuotaStatus"),
-    later("federatedResourceQuotaEnforcement"),
-    later("gracefulEviction"),
-    later("applicationFailover"),
+    on("federatedResourceQuotaSync"),
+    on("federatedResourceQuotaStatus"),
+    on("federatedResourceQuotaEnforcement"),
+    on("gracefulEviction"),
+    on("applicationFailover"),
     later("federatedHorizontalPodAutoscaler"),
     later("cronFederatedHorizontalPodAutoscaler"),
-    Controller { key: "hpaScaleTargetMarker", on_by_default: false, available: false },
-    Controller { key: "deploymentReplicasSyncer", on_by_default: false, available: false },
+    named("hpaScaleTargetMarker"),
+    named("deploymentReplicasSyncer"),
     later("multiclusterservice"),
     later("endpointsliceCollect"),
     later("endpointsliceDispatch"),
-    later("remedy"),
-    later("workloadRebalancer"),
-    later("agentcsrapproving"),
-    later("clustertaintpolicy"),
+    on("remedy"),
+    on("workloadRebalancer"),
+    on("agentcsrapproving"),
+    on("clustertaintpolicy"),
 ];
 
 /// Which controllers run.
@@ -108,6 +112,7 @@ mod tests {
         let selection = parse("*,-namespace").unwrap();
         assert!(selection.has("binding") && !selection.has("namespace"));
         assert!(!selection.has("hpaScaleTargetMarker"));
+        assert!(parse("*,hpaScaleTargetMarker").unwrap().has("hpaScaleTargetMarker"));
         assert!(parse("binding").unwrap().has("binding"));
         assert!(!parse("binding").unwrap().has("execution"));
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use karmada_api::cluster::{Cluster, condition as ready};
+use karmada_api::cluster::{Cluster, Taint, condition as ready};
 use karmada_api::work::v1alpha1::Work;
 use karmada_api::{events, finalizers, labels, names};
 use karmada_propagation::cluster::taints;
@@ -139,7 +139,14 @@ async fn ensure_execution_space(ctx: &Context, cluster: &Cluster) -> Result<(), 
 }
 
 async fn follow_ready(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
-    let Some(wanted) = taints::from_ready(cluster, Timestamp::now()) else { return Ok(()) };
+    match taints::from_ready(cluster, Timestamp::now()) {
+        Some(wanted) => write_taints(ctx, cluster, wanted).await,
+        None => Ok(()),
+    }
+}
+
+/// Writes a cluster's taints and reports them.
+pub(crate) async fn write_taints(ctx: &Context, cluster: &Cluster, wanted: Vec<Taint>) -> Result<(), Error> {
     let name = cluster.metadata.name.as_deref().unwrap_or_default();
     // The list is replaced whole, so it is written against what was read.
     let patch = json!({

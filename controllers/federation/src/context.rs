@@ -50,6 +50,18 @@ pub struct Options {
     pub monitor_grace_period: std::time::Duration,
     /// `--cluster-startup-grace-period`.
     pub startup_grace_period: std::time::Duration,
+    /// `--enable-taint-manager`.
+    pub enable_taint_manager: bool,
+    /// `--enable-no-execute-taint-eviction`.
+    pub enable_no_execute_taint_eviction: bool,
+    /// `--no-execute-taint-eviction-purge-mode`.
+    pub no_execute_purge_mode: policy::PurgeMode,
+    /// `--resource-eviction-rate`: evictions a second.
+    pub resource_eviction_rate: f32,
+    /// `--graceful-eviction-timeout`.
+    pub graceful_eviction_timeout: std::time::Duration,
+    /// `--federated-resource-quota-sync-period`.
+    pub quota_sync_period: std::time::Duration,
     /// `--rate-limiter-base-delay` and `--rate-limiter-max-delay`.
     pub backoff: Backoff,
 }

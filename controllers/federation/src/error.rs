@@ -43,6 +43,14 @@ pub enum Error {
         /// The first reason.
         first: String,
     },
+    /// A workload cannot leave a cluster yet.
+    #[error("evict from cluster {cluster}: {reason}")]
+    Eviction {
+        /// The cluster.
+        cluster: String,
+        /// What is missing.
+        reason: String,
+    },
     /// Something else must finish first.
     #[error("wait for {what}")]
     Waiting {
@@ -62,6 +70,7 @@ impl Classify for Error {
             Self::DependentOverrides { .. } => "dependent_overrides",
             Self::PriorityClass { .. } => "priority_class",
             Self::Works { .. } => "works",
+            Self::Eviction { .. } => "eviction",
             Self::Waiting { .. } => "waiting",
         }
     }
@@ -75,6 +84,7 @@ impl Classify for Error {
             | Self::Requirements(_)
             | Self::DependentOverrides { .. }
             | Self::PriorityClass { .. }
+            | Self::Eviction { .. }
             | Self::Works { .. } => Class::Transient,
         }
     }

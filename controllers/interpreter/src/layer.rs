@@ -1,6 +1,6 @@
 //! The stack of interpreters, and who answers what.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use karmada_api::gvk::Gvk;
@@ -58,6 +58,78 @@ pub trait Layer: Send + Sync {
     /// The objects that this one needs beside it.
     fn get_dependencies(&self, object: &Value) -> Result<Vec<Dependency>, InterpretError> {
         Err(unanswered(Operation::InterpretDependency, object))
+    }
+}
+
+/// A layer whose content can be replaced while it is in use: a call that is under way keeps what it started with. Cheap
+/// to clone; all clones share the content.
+#[derive(Debug)]
+pub struct Swap<L>(Arc<RwLock<Arc<L>>>);
+
+impl<L> Clone for Swap<L> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<L: Default> Default for Swap<L> {
+    fn default() -> Self {
+        Self::new(L::default())
+    }
+}
+
+impl<L> Swap<L> {
+    /// A layer with this content.
+    pub fn new(layer: L) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(layer))))
+    }
+
+    /// Replaces the content.
+    pub fn replace(&self, layer: L) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(layer);
+    }
+
+    /// The content as it is now.
+    pub fn current(&self) -> Arc<L> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<L: Layer> Layer for Swap<L> {
+    fn enabled(&self, kind: &Gvk, operation: Operation) -> bool {
+        self.current().enabled(kind, operation)
+    }
+
+    fn get_replicas(&self, object: &Value) -> Result<Replicas, InterpretError> {
+        self.current().get_replicas(object)
+    }
+
+    fn get_components(&self, object: &Value) -> Result<Vec<Component>, InterpretError> {
+        self.current().get_components(object)
+    }
+
+    fn revise_replica(&self, object: &Value, replicas: i64) -> Result<Value, InterpretError> {
+        self.current().revise_replica(object, replicas)
+    }
+
+    fn retain(&self, desired: &Value, observed: &Value) -> Result<Value, InterpretError> {
+        self.current().retain(desired, observed)
+    }
+
+    fn aggregate_status(&self, object: &Value, items: &[StatusItem], now: Timestamp) -> Result<Value, InterpretError> {
+        self.current().aggregate_status(object, items, now)
+    }
+
+    fn reflect_status(&self, object: &Value) -> Result<Option<Value>, InterpretError> {
+        self.current().reflect_status(object)
+    }
+
+    fn interpret_health(&self, object: &Value) -> Result<bool, InterpretError> {
+        self.current().interpret_health(object)
+    }
+
+    fn get_dependencies(&self, object: &Value) -> Result<Vec<Dependency>, InterpretError> {
+        self.current().get_dependencies(object)
     }
 }
 

@@ -25,5 +25,5 @@ pub mod unstructured;
 
 pub use answer::{Component, Dependency, Replicas, StatusItem};
 pub use error::InterpretError;
-pub use layer::{Interpreter, Layer};
+pub use layer::{Interpreter, Layer, Swap};
 pub use operation::{Operation, kind_of};

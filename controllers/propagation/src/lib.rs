@@ -14,6 +14,8 @@
 //! | [`status`] | [`status::reflect`] a member's object, [`status::with_manifest_status`] for the Work, [`status::plan_binding_status`], [`status::plan_template_status`] |
 //! | [`dependencies`] | attached bindings: [`dependencies::attach`], [`dependencies::detach`], [`dependencies::record`] |
 //! | [`eviction`] | [`eviction::evict`] a workload from a cluster, [`eviction::plan_tasks`] until it is gone |
+//! | [`failover`] | when a workload leaves a cluster: [`failover::tolerance`] of taints, [`failover::plan_application`] for unhealthy ones |
+//! | [`rebalance`], [`autoscaling`] | placing workloads anew; leaving replicas to the members' autoscalers |
 //! | [`cluster`] | a cluster's conditions ([`cluster::health`]), taints ([`cluster::taints`]), summaries ([`cluster::resources`]), remedies |
 //! | [`namespace`], [`unified_auth`], [`quota`] | the control plane's own Works, planned by [`work::system::plan_system_work`]; quota usage and status |
 //! | [`condition`] | setting a condition without touching its time when nothing changed |
@@ -21,16 +23,20 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 pub mod affinity;
+pub mod autoscaling;
 pub mod cluster;
 pub mod condition;
 pub mod dependencies;
 pub mod eviction;
 pub mod execution;
+pub mod failover;
+pub mod json_path;
 pub mod namespace;
 pub mod object;
 pub mod overrides;
 pub mod policy;
 pub mod quota;
+pub mod rebalance;
 pub mod status;
 pub mod unified_auth;
 pub mod work;
