@@ -38,12 +38,62 @@ target_dir() { printf '%s\n' "${CARGO_TARGET_DIR:-$KARMADA_ROOT/target}"; }
 # data_dir_default: where karmada up keeps its data unless told otherwise.
 data_dir_default() { printf '%s\n' "${KARMADA_DATA_DIR:-${XDG_STATE_HOME:-$HOME/.local/state}/karmada}"; }
 
-# running_pid DATA_DIR: prints the process id of the control plane on this data, if it runs.
-running_pid() {
+# pid_in FILE: prints the process id that the file holds, if a karmada process of that id runs.
+pid_in() {
     local pid
-    pid="$(cat "$1/karmada.pid" 2>/dev/null)" || return 1
+    pid="$(cat "$1" 2>/dev/null)" || return 1
     [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null || return 1
     # The number may have been given to another process since.
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q karmada || return 1
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q karmada || return 1
     printf '%s\n' "$pid"
+}
+
+# running_pid DATA_DIR: prints the process id of the control plane on this data, if it runs.
+running_pid() { pid_in "$1/karmada.pid"; }
+
+# build_karmada: builds the release binary.
+build_karmada() {
+    need_cargo
+    need_package cc gcc
+    need_package make make
+    log "building (a first build takes some minutes)"
+    (cd "$KARMADA_ROOT" && cargo build --release --locked --package karmada) >&2
+}
+
+# start_karmada BINARY DATA_DIR FLAGS...: starts `karmada up` on the data and returns when all of it is ready.
+start_karmada() {
+    local binary="$1" data="$2" from child pid
+    shift 2
+    mkdir -p "$data" || die "cannot make $data"
+    # What an earlier process said does not count.
+    touch "$data/karmada.log" || die "cannot write $data/karmada.log"
+    from=$(($(wc -l <"$data/karmada.log") + 1))
+    log "starting"
+    setsid nohup "$binary" up --data-dir "$data" "$@" >>"$data/karmada.log" 2>&1 </dev/null &
+    child=$!
+    # Ready is when the process says so in its log, which is after the members have joined.
+    for _ in $(seq 1 600); do
+        if tail -n "+$from" "$data/karmada.log" 2>/dev/null | grep -q 'all is ready' && pid="$(running_pid "$data")"; then
+            log "ready (process $pid)"
+            return 0
+        fi
+        if ! kill -0 "$child" 2>/dev/null; then
+            tail -n 5 "$data/karmada.log" >&2
+            die "the control plane did not start; its log is $data/karmada.log"
+        fi
+        sleep 0.1
+    done
+    tail -n 20 "$data/karmada.log" >&2
+    die "not ready within 60 seconds; the log is $data/karmada.log"
+}
+
+# stop_pid PID WHAT: ends a process in order, or by force if it does not end within 20 seconds.
+stop_pid() {
+    kill -TERM "$1"
+    for _ in $(seq 1 200); do
+        kill -0 "$1" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    log "$2 (process $1) does not end; killing it (what was acknowledged is safe)"
+    kill -KILL "$1"
 }

@@ -5,8 +5,8 @@
 #
 # Kubeconfigs are written as upstream's script does: karmada.config (contexts karmada-apiserver and karmada-host, and the
 # members) and members.config, in $KUBECONFIG_PATH or ~/.kube. Running it twice is harmless. Other flags go to `karmada up`
-# as they are (--feature-gates, --secure-port, --controller-manager-flag, ...). With --kind, members and host are kind
-# clusters instead of embedded ones.
+# as they are (--feature-gates, --secure-port, --controller-manager-flag, ...). With --kind, the members are kind clusters:
+# see hack/local-up-kind.sh.
 set -euo pipefail
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -24,7 +24,7 @@ while [ $# -gt 0 ]; do
         --members=*) MEMBERS="${1#*=}"; shift ;;
         --kind) KIND=1; shift ;;
         --no-build) BUILD=; shift ;;
-        -h|--help) sed -n '2,11p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 0 ;;
+        -h|--help) sed -n '2,9p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 0 ;;
         *) FLAGS+=("$1"); shift ;;
     esac
 done
@@ -59,37 +59,10 @@ if pid="$(running_pid "$DATA_DIR")"; then
     exit 0
 fi
 
-if [ -n "$BUILD" ]; then
-    need_cargo
-    need_package cc gcc
-    log "building (a first build takes some minutes)"
-    (cd "$KARMADA_ROOT" && cargo build --release --locked --package karmada) >&2
-fi
+[ -z "$BUILD" ] || build_karmada
 [ -x "$BINARY" ] || die "$BINARY is not there; run without --no-build"
-
-mkdir -p "$DATA_DIR" || die "cannot make $DATA_DIR"
 PULL=0
 [ "$MEMBERS" -lt 3 ] || PULL=1
-log "starting"
-setsid nohup "$BINARY" up --data-dir "$DATA_DIR" --kubeconfig-path "$KUBECONFIG_DIR" \
-    --members "$MEMBERS" --pull-members "$PULL" "${FLAGS[@]}" >>"$DATA_DIR/karmada.log" 2>&1 </dev/null &
-child=$!
-
-# Ready is when the process says so in its log, which is after the members have joined.
-from=$(($(wc -l <"$DATA_DIR/karmada.log" 2>/dev/null || echo 0)))
-for _ in $(seq 1 600); do
-    if tail -n +"$((from > 0 ? from - 1 : 1))" "$DATA_DIR/karmada.log" 2>/dev/null | grep -q 'all is ready'; then
-        if pid="$(running_pid "$DATA_DIR")"; then
-            log "ready"
-            usage_hint "$pid"
-            exit 0
-        fi
-    fi
-    if ! kill -0 "$child" 2>/dev/null; then
-        tail -n 5 "$DATA_DIR/karmada.log" >&2
-        die "the control plane did not start; its log is $DATA_DIR/karmada.log"
-    fi
-    sleep 0.1
-done
-tail -n 20 "$DATA_DIR/karmada.log" >&2
-die "not ready within 60 seconds; the log is $DATA_DIR/karmada.log"
+start_karmada "$BINARY" "$DATA_DIR" --kubeconfig-path "$KUBECONFIG_DIR" \
+    --members "$MEMBERS" --pull-members "$PULL" "${FLAGS[@]}"
+usage_hint "$(running_pid "$DATA_DIR")"

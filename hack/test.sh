@@ -15,9 +15,9 @@ need_package shellcheck shellcheck
 
 step() { log "== $*"; "$@"; }
 
-
 step cargo fmt --all --check
-step shellcheck -x hack/*.sh
+step shellcheck -x hack/*.sh hack/tests/*.sh
+for test in hack/tests/*.test.sh; do step "$test"; done
 step cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 step cargo xtask check-layers
 step cargo xtask crds --check
