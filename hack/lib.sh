@@ -55,7 +55,6 @@ running_pid() { pid_in "$1/karmada.pid"; }
 build_karmada() {
     need_cargo
     need_package cc gcc
-    need_package make make
     log "building (a first build takes some minutes)"
     (cd "$KARMADA_ROOT" && cargo build --release --locked --package karmada) >&2
 }
