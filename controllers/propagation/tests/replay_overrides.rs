@@ -1,90 +1,9 @@
 //! Replays recorded answers of upstream's override manager.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "tests fail by panicking and list what differs"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::sync::Arc;
-
-use karmada_api::cluster::Cluster;
-use karmada_propagation::overrides::{OverridePolicies, OverridePolicy};
-use serde_json::{Value, json};
-
-fn policies(input: &Value) -> OverridePolicies {
-    let given = |key: &str| input[key].as_array().cloned().unwrap_or_default();
-    let mut all = given("overridePolicies");
-    all.extend(given("clusterOverridePolicies"));
-    if let Some(overriders) = input.get("overriders") {
-        all.push(json!({
-            "metadata": {"name": "op", "namespace": input["object"]["metadata"]["namespace"]},
-            "spec": {"overrideRules": [{"overriders": overriders}]},
-        }));
-    }
-    OverridePolicies::new(all.iter().map(|policy| Arc::new(OverridePolicy::from_value(policy).unwrap())))
-}
-
-/// Texts of JSON are compared as JSON: the cases keep the order of keys of a policy that was never stored, while
-/// objects that went through an API server have their keys sorted.
-fn loosely(value: &Value) -> Value {
-    match value {
-        Value::String(text) if text.starts_with(['{', '[']) => {
-            serde_json::from_str(text).unwrap_or_else(|_| value.clone())
-        }
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| (key.clone(), loosely(value))).collect::<serde_json::Map<_, _>>().into()
-        }
-        Value::Array(items) => items.iter().map(loosely).collect(),
-        other => other.clone(),
-    }
-}
+mod replay;
 
 #[test]
 fn overrides_are_as_recorded() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/karmada/overrides.json");
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let (mut passed, mut failed) = (0, 0);
-    for case in file["cases"].as_array().unwrap() {
-        let input = &case["input"];
-        let cluster: Cluster = serde_json::from_value(input.get("cluster").cloned().unwrap_or(json!({}))).unwrap();
-        let mut object = input["object"].clone();
-        let outcome = policies(input).apply(&mut object, &cluster, &mut Vec::new());
-        let (got, expect) = match outcome {
-            Ok(applied) => {
-                let mut got = json!({"object": object});
-                for (key, text) in [
-                    ("appliedOverrides", applied.namespaced_text()),
-                    ("appliedClusterOverrides", applied.cluster_text()),
-                ] {
-                    if let Some(text) = text {
-                        got[key] = Value::from(text);
-                    }
-                }
-                (got, case["expect"].clone())
-            }
-            Err(error) => {
-                let mut got = json!({"error": error.to_string(), "objectAfterError": object});
-                let mut expect = json!({"error": case["error"], "objectAfterError": case["objectAfterError"]});
-                // The YAML library's own words are not ours to repeat; nor is a panic.
-                let foreign = case["error"].as_str().is_some_and(|text| text.starts_with("yaml: "));
-                if foreign || case.get("panic").is_some() {
-                    got["error"] = Value::Null;
-                    expect["error"] = Value::Null;
-                }
-                if case.get("panic").is_some() {
-                    expect["objectAfterError"] = input["object"].clone();
-                }
-                (got, expect)
-            }
-        };
-        if loosely(&got) == loosely(&expect) {
-            passed += 1;
-        } else {
-            failed += 1;
-            println!("{}\n  got    {got}\n  expect {expect}", case["name"]);
-        }
-    }
-    println!("overrides.json: {passed} passed, {failed} failed");
-    assert_eq!(failed, 0);
+    replay::overrides::replay(&replay::fixture("overrides.json")).assert();
 }
