@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Replays recorded cases of upstream: one line per failing case with the first difference, then 'FILE: N passed, N failed'.
-# Files are known by their names; others in the folder are named and skipped.
+# Files are known by their names; others in the folder are named and skipped. controllers.json is replayed on the pure plans: every
+# state that came to rest is one check; the whole plane is tested in tests/e2e.
 #
 #   hack/replay.sh [DIR]     a folder of recordings; by default the fixtures
 set -euo pipefail
