@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use karmada_agent::{Agent, AgentArgs};
 use karmada_api::cluster::{Cluster, ClusterSpec, ClusterSyncMode};
+use karmada_api::taints;
 use karmada_apiserver_aggregator::Server;
 use karmada_apiserver_aggregator::config::PkiLocation;
 use karmada_apiserver_aggregator::kubeconfig::{Credential, server_url};
@@ -90,12 +91,14 @@ pub(crate) async fn wait_ready(server: &Server, shutdown: &CancellationToken) {
 }
 
 fn is_ready(cluster: &Value) -> bool {
-    ["Ready", "CompleteAPIEnablements"].iter().all(|wanted| {
-        cluster
-            .pointer("/status/conditions")
-            .and_then(Value::as_array)
-            .is_some_and(|all| all.iter().any(|c| c["type"] == *wanted && c["status"] == "True"))
-    })
+    let list =
+        |pointer: &str| cluster.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let holds = |wanted: &str| list("/status/conditions").iter().any(|c| c["type"] == wanted && c["status"] == "True");
+    // The taint of a cluster that is not ready goes a moment after the condition has come.
+    let tainted = list("/spec/taints")
+        .iter()
+        .any(|taint| taint["key"].as_str().is_some_and(|key| [taints::NOT_READY, taints::UNREACHABLE].contains(&key)));
+    holds("Ready") && holds("CompleteAPIEnablements") && !tainted
 }
 
 /// Memory for pages of a member's store: its working set is small and mostly in the watch cache.

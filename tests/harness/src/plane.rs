@@ -139,6 +139,13 @@ impl Plane {
                     let conditions = at(&cluster, "/status/conditions").as_array().cloned().unwrap_or_default();
                     let ready = conditions.iter().any(|c| text(c, "/type") == "Ready" && text(c, "/status") == "True");
                     anyhow::ensure!(ready, "{} is not", text(&cluster, "/metadata/name"));
+                    // The taint of a cluster that is not ready goes a moment after the condition has come.
+                    let taints = at(&cluster, "/spec/taints");
+                    anyhow::ensure!(
+                        taints.as_array().is_none_or(Vec::is_empty),
+                        "{} has the taints {taints}",
+                        text(&cluster, "/metadata/name")
+                    );
                 }
                 Ok(())
             })

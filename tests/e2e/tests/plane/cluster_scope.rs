@@ -82,6 +82,17 @@ async fn a_crd_is_installed_and_its_objects_follow() {
         "metadata": {"name": "one", "namespace": "default"}, "spec": {},
     });
     plane.eventually("a Foo can be made", async || plane.control().try_create(&foo).await).await;
+    // A binding that fits no cluster is not looked at again when a cluster gets a new API; so the control plane must know
+    // of it before.
+    plane
+        .eventually("the members are known to serve it", async || {
+            for cluster in plane.control().list(CLUSTER, "").await {
+                let groups = at(&cluster, "/status/apiEnablements").as_array().cloned().unwrap_or_default();
+                anyhow::ensure!(groups.iter().any(|g| g["groupVersion"] == "example.io/v1"), "{}", groups.len());
+            }
+            Ok(())
+        })
+        .await;
     plane.control().create(&karmada_e2e::policy(&foo, on(&["m1", "m2"]))).await;
     present(&plane, "example.io/v1/Foo", "default/one", &["m1", "m2"]).await;
     assert_eq!(at(&plane.member("m2").get("example.io/v1/Foo", "default/one").await, "/spec/size"), 3);

