@@ -343,13 +343,7 @@ pub async fn grant_agent(control: &Patcher, cluster: &str) -> Result<(), Error> 
     grant(control, names::SYSTEM_NAMESPACE, &format!("{role_name}-lease"), &lease_rules, &subjects).await
 }
 
-async fn grant(
-    control: &Patcher,
-    namespace: &str,
-    name: &str,
-    rules: &Value,
-    subjects: &Value,
-) -> Result<(), Error> {
+async fn grant(control: &Patcher, namespace: &str, name: &str, rules: &Value, subjects: &Value) -> Result<(), Error> {
     let group = "rbac.authorization.k8s.io";
     let (kind, plural, binding_plural) = if namespace.is_empty() {
         ("ClusterRole", "clusterroles", "clusterrolebindings")
