@@ -73,12 +73,14 @@ start_agent() {
     log "started the agent of $1"
 }
 
-# wait_ready NAME: waits until the control plane knows the member as ready.
+# wait_ready NAME: waits until the control plane knows the member as ready, and has taken away the taint of its beginning,
+# with which nothing is placed there.
 wait_ready() {
     local ready
     for _ in $(seq 1 120); do
         ready="$(kubectl --kubeconfig "$KUBECONFIG_DIR/karmada.config" --context karmada-apiserver get cluster "$1" \
-            -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null)" || ready=
+            -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}{.spec.taints[?(@.key=="cluster.karmada.io/not-ready")].key}' \
+            2>/dev/null)" || ready=
         [ "$ready" != True ] || { log "$1 is ready"; return 0; }
         if ! pid_in "$STATE/$1.pid" >/dev/null; then
             tail -n 5 "$STATE/$1.log" >&2
