@@ -51,7 +51,9 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
     tasks.spawn(async move { running.run(stop).await });
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        requests.wait_synced().await;
+        if stop.run_until_cancelled(requests.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "agent-csr-approving-controller", concurrency: 1 };
         controller::run(spec, queue, stop, move |key| {
             let (ctx, requests) = (Arc::clone(&ctx), Arc::clone(&requests));

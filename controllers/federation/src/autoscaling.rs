@@ -55,7 +55,9 @@ pub fn start_marker(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Canc
     tasks.spawn(async move { running.run(stop).await });
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        autoscalers.wait_synced().await;
+        if stop.run_until_cancelled(autoscalers.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "hpa-scale-target-marker", concurrency: 1 };
         controller::run(spec, queue, stop, move |target: Target| {
             let (ctx, autoscalers) = (Arc::clone(&ctx), Arc::clone(&autoscalers));
@@ -104,7 +106,9 @@ pub fn start_syncer(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Canc
     });
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.wait_synced().await;
+        if stop.run_until_cancelled(ctx.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "deployment-replicas-syncer", concurrency: 1 };
         controller::run(spec, queue, stop, move |key| {
             let ctx = Arc::clone(&ctx);

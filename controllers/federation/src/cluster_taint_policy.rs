@@ -48,8 +48,12 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
     tasks.spawn(async move { running.run(stop).await });
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.clusters.wait_synced().await;
-        policies.wait_synced().await;
+        if stop.run_until_cancelled(ctx.clusters.wait_synced()).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(policies.wait_synced()).await.is_none() {
+            return;
+        }
         let spec =
             ControllerSpec { name: "cluster-taint-policy-controller", concurrency: ctx.options.concurrent_clusters };
         controller::run(spec, queue, stop, move |key| {

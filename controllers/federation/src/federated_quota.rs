@@ -111,8 +111,12 @@ fn start_sync(ctx: &Arc<Context>, quotas: &Arc<Quotas>, tasks: &mut JoinSet<()>,
     });
     let (ctx, quotas, stop) = (Arc::clone(ctx), Arc::clone(quotas), shutdown.clone());
     tasks.spawn(async move {
-        ctx.wait_synced().await;
-        quotas.quotas.wait_synced().await;
+        if stop.run_until_cancelled(ctx.wait_synced()).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(quotas.quotas.wait_synced()).await.is_none() {
+            return;
+        }
         controller::run(ControllerSpec { name, concurrency: 1 }, queue, stop, move |key| {
             let (ctx, quotas) = (Arc::clone(&ctx), Arc::clone(&quotas));
             async move { sync(&ctx, &quotas, &key).await }
@@ -218,8 +222,12 @@ fn start_status(ctx: &Arc<Context>, quotas: &Arc<Quotas>, tasks: &mut JoinSet<()
     }
     let (ctx, quotas, stop) = (Arc::clone(ctx), Arc::clone(quotas), shutdown.clone());
     tasks.spawn(async move {
-        ctx.wait_synced().await;
-        quotas.quotas.wait_synced().await;
+        if stop.run_until_cancelled(ctx.wait_synced()).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(quotas.quotas.wait_synced()).await.is_none() {
+            return;
+        }
         controller::run(ControllerSpec { name, concurrency: 1 }, queue, stop, move |key| {
             let (ctx, quotas) = (Arc::clone(&ctx), Arc::clone(&quotas));
             async move { collect(&ctx, &quotas, &key).await }

@@ -47,7 +47,9 @@ fn start_kind<B: Binding>(
     });
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.wait_synced().await;
+        if stop.run_until_cancelled(ctx.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name, concurrency: ctx.options.concurrent_bindings };
         controller::run(spec, queue, stop, move |key| {
             let ctx = Arc::clone(&ctx);

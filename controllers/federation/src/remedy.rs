@@ -40,8 +40,12 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
     tasks.spawn(async move { running.run(stop).await });
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.clusters.wait_synced().await;
-        remedies.wait_synced().await;
+        if stop.run_until_cancelled(ctx.clusters.wait_synced()).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(remedies.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "remedy-controller", concurrency: ctx.options.concurrent_clusters };
         controller::run(spec, queue, stop, move |key| {
             let (ctx, remedies) = (Arc::clone(&ctx), Arc::clone(&remedies));

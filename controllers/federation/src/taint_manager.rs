@@ -64,7 +64,9 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
     });
     let (shared, stop, queue) = (Arc::clone(ctx), shutdown.clone(), candidates.clone());
     tasks.spawn(async move {
-        shared.wait_synced().await;
+        if stop.run_until_cancelled(shared.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "taint-manager", concurrency: 1 };
         controller::run(spec, clusters, stop, move |key| {
             let (ctx, queue) = (Arc::clone(&shared), queue.clone());
@@ -75,7 +77,9 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
     let (shared, stop) = (Arc::clone(ctx), shutdown.clone());
     let started = Timestamp::now();
     tasks.spawn(async move {
-        shared.wait_synced().await;
+        if stop.run_until_cancelled(shared.wait_synced()).await.is_none() {
+            return;
+        }
         // One worker: the pause between evictions is its own.
         let spec = ControllerSpec { name: "taint-manager-evictions", concurrency: 1 };
         let pause = pause_of(shared.options.resource_eviction_rate);

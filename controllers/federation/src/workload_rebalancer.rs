@@ -38,8 +38,12 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
     tasks.spawn(async move { running.run(stop).await });
     let (ctx, stop) = (Arc::clone(ctx), shutdown.clone());
     tasks.spawn(async move {
-        ctx.wait_synced().await;
-        rebalancers.wait_synced().await;
+        if stop.run_until_cancelled(ctx.wait_synced()).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(rebalancers.wait_synced()).await.is_none() {
+            return;
+        }
         let spec = ControllerSpec { name: "workload-rebalancer", concurrency: 1 };
         controller::run(spec, queue, stop, move |key| {
             let (ctx, rebalancers) = (Arc::clone(&ctx), Arc::clone(&rebalancers));

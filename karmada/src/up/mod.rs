@@ -10,7 +10,7 @@ mod members;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use karmada_apiserver_aggregator::config::PkiLocation;
 use karmada_apiserver_aggregator::{Server, ServerConfig};
@@ -150,6 +150,15 @@ fn component_flags<T: clap::Args>(component: &'static str, gates: &str, passed: 
     parsed.map(|flags| flags.args).map_err(|source| Error::ComponentFlag { component, source })
 }
 
+/// How long each part may take to end. What is acknowledged is durable, so nothing is lost with one that takes longer.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+async fn within(what: &str, ending: impl Future<Output = ()>) {
+    if tokio::time::timeout(END_LIMIT, ending).await.is_err() {
+        tracing::warn!(limit = ?END_LIMIT, "{what} did not end in time");
+    }
+}
+
 /// Runs until `shutdown`.
 pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken) -> Result<(), Error> {
     let started = Instant::now();
@@ -214,13 +223,13 @@ pub(crate) async fn run(args: UpArgs, shutdown: CancellationToken) -> Result<(),
 
     shutdown.cancelled().await;
     tracing::info!("shutting down");
-    manager.wait().await;
+    within("the controllers", manager.wait()).await;
     // A panic of the task was logged when it happened.
-    drop(scheduler.await);
+    within("the scheduler", async { drop(scheduler.await) }).await;
     for member in running {
-        member.shutdown().await;
+        within("a member", member.shutdown()).await;
     }
-    server.shutdown().await;
+    within("the API server", server.shutdown()).await;
     serve_task.abort();
     Ok(())
 }
