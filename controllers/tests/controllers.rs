@@ -254,6 +254,7 @@ async fn a_tainted_cluster_loses_workloads_but_not_their_last_healthy_copy() {
 
     let placed = json!({"spec": {"clusters": [{"name": "m2", "replicas": 2}]}});
     plane.patch(&bindings(), "default", "web-deployment", "", placed).await;
+    plane.healths("web-deployment", &[("m1", "Healthy"), ("m2", "Unhealthy")]).await;
     plane
         .until("purged", &bindings(), "default", "web-deployment", |b| b["spec"]["gracefulEvictionTasks"].is_null())
         .await;
@@ -351,4 +352,42 @@ async fn a_propagated_autoscaler_marks_its_target() {
     plane.until("marked", &deployments, "default", "web", marked).await;
     plane.control.delete(&autoscalers, "default", "h", &Default::default()).await.unwrap();
     plane.until("unmarked", &deployments, "default", "web", |d| !d.is_null() && !marked(d)).await;
+}
+
+/// A certificate request in PEM, in base64.
+fn certificate_request(organization: &str, name: &str, alternative: bool) -> String {
+    let mut params =
+        rcgen::CertificateParams::new(if alternative { vec!["x.example".to_owned()] } else { vec![] }).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::OrganizationName, organization);
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    let pem = params.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().pem().unwrap();
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pem)
+}
+
+#[tokio::test]
+async fn only_agents_requests_are_approved() {
+    let plane = Plane::start(&[]).await;
+    let requests = resource("certificates.k8s.io/v1", "CertificateSigningRequest", "certificatesigningrequests", false);
+    let cases = [
+        ("stranger", certificate_request("strangers", "system:karmada:agent:m9", false)),
+        ("alternatives", certificate_request("system:karmada:agents", "system:karmada:agent:m9", true)),
+        ("nameless", certificate_request("system:karmada:agents", "system:karmada:agent:", false)),
+        ("agent", certificate_request("system:karmada:agents", "system:karmada:agent:m9", false)),
+    ];
+    for (name, request) in &cases {
+        let spec = json!({
+            "signerName": "kubernetes.io/kube-apiserver-client", "request": request,
+            "usages": ["digital signature", "client auth"],
+        });
+        plane.create(&requests, "", json!({"metadata": {"name": name}, "spec": spec})).await;
+    }
+    let approved =
+        plane.until("approved", &requests, "", "agent", |r| r["status"]["conditions"][0]["type"] == "Approved").await;
+    assert_eq!(approved["status"]["conditions"][0]["reason"], "AutoApproved");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for (name, _) in &cases[..3] {
+        let request = plane.control.get(&requests, "", name).await.unwrap().unwrap();
+        assert!(request["status"]["conditions"].is_null(), "{name}: {request}");
+    }
 }

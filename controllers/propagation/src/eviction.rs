@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use karmada_api::policy::PurgeMode;
 use karmada_api::work::ResourceHealth;
-use karmada_api::work::v1alpha2::{BindingKind, GracefulEvictionTask, ResourceBindingSpec};
+use karmada_api::work::v1alpha2::{AggregatedStatusItem, BindingKind, GracefulEvictionTask, ResourceBindingSpec};
 
 /// Why and how a workload leaves a cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,7 +84,7 @@ pub struct TaskPlan {
 ///
 /// A task stays while deletion is suppressed and goes when that is withdrawn. Otherwise it goes when its time is over,
 /// or when the scheduler has seen the eviction and the workload is healthy in every cluster that it is scheduled to.
-/// A healthy copy is not taken away while nothing else fits: a workload without any cluster waits for one.
+/// A healthy copy is not taken away while nothing else fits or nobody knows how the new copies are.
 pub fn plan_tasks<B: BindingKind>(binding: &B, timeout: Duration, now: Timestamp) -> TaskPlan {
     let spec = binding.spec();
     let mut plan = TaskPlan::default();
@@ -135,15 +135,25 @@ fn remaining<B: BindingKind>(task: &GracefulEvictionTask, binding: &B, age: Dura
         Some(false) => return Remaining::None,
         None => {}
     }
-    // Nothing fits, and the old copy is healthy as far as anybody knows: taking it away would leave none.
-    if binding.spec().clusters.is_empty() && is_healthy_in(binding, &task.from_cluster) {
+    if is_replaced(binding) {
+        return Remaining::None;
+    }
+    if is_last_known_healthy(binding, &task.from_cluster) {
         return Remaining::UntilChange;
     }
     let grace = grace(task, timeout);
-    if age >= grace || is_replaced(binding) {
-        return Remaining::None;
-    }
-    Remaining::Time(grace - age)
+    if age >= grace { Remaining::None } else { Remaining::Time(grace - age) }
+}
+
+/// Whether the old copy is healthy as far as anybody knows, and nobody knows of a new one: nothing fits, or the clusters
+/// that took the workload in say nothing about it, as when the link to them is lost. Taking the old copy away could leave
+/// none. A new copy that is known to be unhealthy is known: then the time decides, as the user said.
+fn is_last_known_healthy<B: BindingKind>(binding: &B, old: &str) -> bool {
+    let is_known = |item: &AggregatedStatusItem| {
+        let said = matches!(item.health, Some(ResourceHealth::Healthy | ResourceHealth::Unhealthy));
+        said && binding.spec().targets(&item.cluster_name)
+    };
+    is_healthy_in(binding, old) && !binding.status().aggregated_status.iter().any(is_known)
 }
 
 /// Whether the workload is healthy wherever it is scheduled to, as of the eviction.
@@ -168,7 +178,7 @@ pub fn message(cluster: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use karmada_api::work::v1alpha2::{AggregatedStatusItem, ResourceBinding, TargetCluster};
+    use karmada_api::work::v1alpha2::{ResourceBinding, TargetCluster};
 
     use super::*;
 
@@ -237,5 +247,20 @@ mod tests {
         assert_eq!(plan_tasks(&binding, TIMEOUT, at(6000)), TaskPlan::default());
         binding.status.aggregated_status = vec![health("m1", ResourceHealth::Unhealthy)];
         assert_eq!(plan_tasks(&binding, TIMEOUT, at(6000)).evicted, ["m1"]);
+    }
+
+    #[test]
+    fn the_last_healthy_copy_stays_while_nobody_knows_of_a_new_one() {
+        let mut binding = evicted();
+        binding.spec.clusters = vec![target("m2")];
+        let mut ask = |new: &[AggregatedStatusItem]| {
+            binding.status.aggregated_status = vec![health("m1", ResourceHealth::Healthy)];
+            binding.status.aggregated_status.extend_from_slice(new);
+            plan_tasks(&binding, TIMEOUT, at(6000)).evicted
+        };
+        assert!(ask(&[]).is_empty());
+        assert!(ask(&[health("m2", ResourceHealth::Unknown)]).is_empty());
+        assert_eq!(ask(&[health("m2", ResourceHealth::Unhealthy)]), ["m1"]);
+        assert_eq!(ask(&[health("m2", ResourceHealth::Healthy)]), ["m1"]);
     }
 }
