@@ -5,7 +5,7 @@
 //! later. Evictions are paced. The taken workload's copy stays until graceful eviction (or the purge mode) says otherwise.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,7 +17,8 @@ use karmada_propagation::eviction::evict;
 use karmada_propagation::failover::{Tolerance, applied_tolerations, drives_out, taint_eviction, tolerance};
 use karmada_runtime::error::chain;
 use karmada_runtime::events::EventType;
-use karmada_runtime::{ControllerSpec, ObjectKey, Outcome, Queue, controller};
+use karmada_runtime::{ControllerSpec, ObjectKey, Outcome, Queue, controller, metrics};
+use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,23 @@ use crate::bindings::{report, write_spec};
 use crate::context::{BY_CLUSTER, Context};
 use crate::error::Error;
 use crate::kinds::Binding;
+
+static EVICTED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    let labels = ["member_cluster", "resource_kind"];
+    metrics::counter("eviction_kind_total", "Evictions by cluster and kind of the workload", &labels)
+});
+static PROCESSED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    metrics::counter("eviction_processing_total", "Evictions that were looked at, by result", &["name", "result"])
+});
+static LATENCY: LazyLock<HistogramVec> = LazyLock::new(|| {
+    let buckets = metrics::exponential(0.001, 2.0, 15);
+    metrics::histogram("eviction_processing_latency_seconds", "Time that an eviction takes", &["name"], buckets)
+});
+static DEPTH: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| metrics::gauge("eviction_queue_depth", "Workloads that may have to leave", &["name"]));
+
+/// The label of the manager's own queue.
+const QUEUE: &str = "taint-manager-evictions";
 
 /// How often a cluster with NoExecute taints is looked at, as upstream.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -54,7 +72,7 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
         return;
     }
     let clusters: Queue<ObjectKey> = Queue::new("taint-manager", options.backoff);
-    let candidates: Queue<Candidate> = Queue::new("taint-manager-evictions", options.backoff);
+    let candidates: Queue<Candidate> = Queue::new(QUEUE, options.backoff);
     let queue = clusters.clone();
     ctx.clusters.add_handler(move |change| {
         let Some(new) = change.new else { return };
@@ -81,17 +99,23 @@ pub fn start(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, shutdown: &Cancellatio
             return;
         }
         // One worker: the pause between evictions is its own.
-        let spec = ControllerSpec { name: "taint-manager-evictions", concurrency: 1 };
+        let spec = ControllerSpec { name: QUEUE, concurrency: 1 };
         let pause = pause_of(shared.options.resource_eviction_rate);
-        let stopping = stop.clone();
+        let (stopping, waiting) = (stop.clone(), candidates.clone());
         controller::run(spec, candidates, stop, move |candidate: Candidate| {
-            let (ctx, stopping) = (Arc::clone(&shared), stopping.clone());
+            let (ctx, stopping, waiting) = (Arc::clone(&shared), stopping.clone(), waiting.clone());
             async move {
-                let (outcome, evicted) = if candidate.cluster_scoped {
-                    leave::<ClusterResourceBinding>(&ctx, &candidate, started).await?
+                DEPTH.with_label_values(&[QUEUE]).set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+                let timer = LATENCY.with_label_values(&[QUEUE]).start_timer();
+                let result = if candidate.cluster_scoped {
+                    leave::<ClusterResourceBinding>(&ctx, &candidate, started).await
                 } else {
-                    leave::<ResourceBinding>(&ctx, &candidate, started).await?
+                    leave::<ResourceBinding>(&ctx, &candidate, started).await
                 };
+                timer.observe_duration();
+                let label = if result.is_ok() { "success" } else { "error" };
+                PROCESSED.with_label_values(&[QUEUE, label]).inc();
+                let (outcome, evicted) = result?;
                 if evicted {
                     tokio::select! {
                         () = stopping.cancelled() => {}
@@ -154,7 +178,12 @@ async fn leave<B: Binding>(ctx: &Context, candidate: &Candidate, started: Timest
         Err(reason) => Err(Error::Eviction { cluster: candidate.cluster.to_string(), reason }),
     };
     match written {
-        Ok(written) => Ok((Outcome::Done, written)),
+        Ok(written) => {
+            if written {
+                EVICTED.with_label_values(&[&*candidate.cluster, &binding.spec().resource.kind]).inc();
+            }
+            Ok((Outcome::Done, written))
+        }
         Err(Error::Request(error)) if error.is_conflict() => Err(error.into()),
         Err(error) => {
             let message = format!("Evict from cluster {} failed: {}", candidate.cluster, chain(&error));
