@@ -26,7 +26,11 @@ pub(super) fn of(gvk: &GroupVersionKind) -> (Create, Update) {
 
 /// The object at a key, made if it is absent or of another type.
 fn object_at<'a>(object: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
-    let slot = object.as_object_mut()?.entry(key).or_insert_with(|| Value::Object(Map::new()));
+    object_at_map(object.as_object_mut()?, key)
+}
+
+fn object_at_map<'a>(map: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Map<String, Value>> {
+    let slot = map.entry(key).or_insert_with(|| Value::Object(Map::new()));
     if !slot.is_object() {
         *slot = Value::Object(Map::new());
     }
@@ -199,7 +203,10 @@ fn create_job(object: &mut Value, _ctx: &RequestContext<'_>) {
             labels.insert(key.to_owned(), value.clone().into());
         }
     }
-    spec.insert("selector".to_owned(), json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
+    // What the job brings is kept, so that validation can refuse it.
+    if let Some(selected) = object_at_map(spec, "selector").and_then(|s| object_at_map(s, "matchLabels")) {
+        selected.insert("batch.kubernetes.io/controller-uid".to_owned(), uid.into());
+    }
     let labels = spec.get("template").and_then(|t| t["metadata"].get("labels")).cloned();
     // A job without labels takes those of its pods.
     if let (Some(labels), Some(metadata)) = (labels, crate::meta::metadata_mut(object)) {

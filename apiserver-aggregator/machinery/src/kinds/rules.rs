@@ -58,6 +58,10 @@ pub(super) fn rules(gvk: &GroupVersionKind) -> Rules {
         rules.warnings = |object, _| crate::crd::warnings(object);
     }
     match (group, kind) {
+        ("", "Pod" | "PodTemplate" | "ReplicationController") | ("batch", "Job" | "CronJob") => {
+            rules.warnings = validation::pod_warnings;
+        }
+        ("apps", kind) if kind != "ControllerRevision" => rules.warnings = validation::pod_warnings,
         ("", "Service") => rules.warnings = validation::service_warnings,
         ("", "Endpoints") => rules.deprecation = Some(validation::ENDPOINTS_DEPRECATED),
         ("", "Secret") => rules.warnings = validation::secret_warnings,

@@ -13,7 +13,7 @@ mod builtin;
 pub(crate) mod formats;
 mod go;
 mod node;
-mod quantity;
+pub(crate) mod quantity;
 mod strict;
 mod structural;
 #[cfg(test)]

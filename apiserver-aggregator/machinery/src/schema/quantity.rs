@@ -151,6 +151,17 @@ pub fn canonical(text: &str) -> Result<String, &'static str> {
     })
 }
 
+/// The value of a quantity in units of 10⁻⁹, with its sign; `None` if it is no quantity.
+pub(crate) fn signed_nanos(value: &Value) -> Option<i128> {
+    let parsed = match value {
+        Value::String(text) => parse(text.trim()).ok()?,
+        Value::Number(number) => parse(&number.to_string()).ok()?,
+        _ => return None,
+    };
+    let amount = i128::try_from(nanos(&parsed).min(MAX)).unwrap_or(i128::MAX);
+    Some(if parsed.negative { -amount } else { amount })
+}
+
 /// The canonical form of a quantity given as a string or number.
 pub(crate) fn canonical_value(value: &Value) -> Result<String, &'static str> {
     match value {
