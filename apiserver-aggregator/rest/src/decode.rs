@@ -25,7 +25,7 @@ pub(crate) struct Decoded {
 /// Decodes JSON. The error is Go's text.
 pub(crate) fn json(bytes: &[u8]) -> Result<Decoded, String> {
     let found = RefCell::new(Vec::new());
-    let seed = Seed { path: &Path::Root, found: &found, depth: 0, yaml: false };
+    let seed = Seed { path: &Path::Root, found: &found, depth: 0, yaml: None };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match value {
@@ -37,7 +37,7 @@ pub(crate) fn json(bytes: &[u8]) -> Result<Decoded, String> {
 /// Decodes YAML. The error is close to the text of Go's decoder.
 pub(crate) fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
     let found = RefCell::new(Vec::new());
-    let seed = Seed { path: &Path::Root, found: &found, depth: 0, yaml: true };
+    let seed = Seed { path: &Path::Root, found: &found, depth: 0, yaml: Some(bytes) };
     let mut documents = serde_yaml_ng::Deserializer::from_slice(bytes);
     let Some(document) = documents.next() else {
         return Ok(Decoded { value: Value::Null, duplicates: Vec::new() });
@@ -148,7 +148,30 @@ struct Seed<'a> {
     path: &'a Path<'a>,
     found: &'a RefCell<Vec<String>>,
     depth: usize,
-    yaml: bool,
+    /// The document, if it is YAML.
+    yaml: Option<&'a [u8]>,
+}
+
+/// The words that YAML 1.1 takes for booleans besides `true` and `false`, which Go's decoder still does.
+const TRUE_WORDS: &[&str] = &["y", "Y", "yes", "Yes", "YES", "on", "On", "ON"];
+const FALSE_WORDS: &[&str] = &["n", "N", "no", "No", "NO", "off", "Off", "OFF"];
+
+/// Whether text of a YAML document is a plain word for a boolean. A word in quotes is text.
+fn plain_boolean(document: Option<&[u8]>, text: &str) -> Option<bool> {
+    let document = document?;
+    let value = if TRUE_WORDS.contains(&text) {
+        true
+    } else if FALSE_WORDS.contains(&text) {
+        false
+    } else {
+        return None;
+    };
+    let offset = (text.as_ptr() as usize).checked_sub(document.as_ptr() as usize)?;
+    if offset + text.len() > document.len() {
+        return None;
+    }
+    let before = offset.checked_sub(1).and_then(|index| document.get(index));
+    (!matches!(before, Some(b'"' | b'\''))).then_some(value)
 }
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
@@ -163,9 +186,9 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
 }
 
 /// A map key: a string, or a scalar that YAML allows and JSON writes as a string.
-struct KeySeed;
+struct KeySeed<'a>(Option<&'a [u8]>);
 
-impl<'de> DeserializeSeed<'de> for KeySeed {
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
     type Value = String;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
@@ -173,11 +196,15 @@ impl<'de> DeserializeSeed<'de> for KeySeed {
     }
 }
 
-impl Visitor<'_> for KeySeed {
+impl<'de> Visitor<'de> for KeySeed<'_> {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, v: &'de str) -> Result<String, E> {
+        Ok(plain_boolean(self.0, v).map_or_else(|| v.to_owned(), |value| value.to_string()))
     }
 
     fn visit_str<E>(self, v: &str) -> Result<String, E> {
@@ -214,6 +241,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
+    }
+
+    fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Value, E> {
+        Ok(plain_boolean(self.yaml, v).map_or_else(|| Value::String(v.to_owned()), Value::Bool))
     }
 
     fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
@@ -266,13 +297,13 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        while let Some(key) = access.next_key_seed(KeySeed)? {
+        while let Some(key) = access.next_key_seed(KeySeed(self.yaml))? {
             let path = Path::Key(self.path, &key);
             let value = access.next_value_seed(Seed { path: &path, depth: self.depth + 1, ..self })?;
             if map.contains_key(&key) {
                 let mut found = self.found.borrow_mut();
                 if found.len() < DUPLICATES_MAX {
-                    let text = if self.yaml {
+                    let text = if self.yaml.is_some() {
                         format!("key {key:?} already set in map")
                     } else {
                         format!("duplicate field \"{path}\"")
@@ -289,6 +320,12 @@ impl<'de> Visitor<'de> for Seed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_words_are_booleans_in_yaml() {
+        let decoded = yaml(b"yes: 'no'\na: no\n\"on\": \"off\"\nl: [y, 'n', yy]\n").unwrap();
+        assert_eq!(decoded.value, serde_json::json!({"true": "no", "a": false, "on": "off", "l": [true, "n", "yy"]}));
+    }
 
     #[test]
     fn duplicates_are_found_with_their_path() {

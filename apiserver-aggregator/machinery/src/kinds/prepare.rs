@@ -12,10 +12,10 @@ type Update = fn(&mut Value, &Value, &RequestContext<'_>);
 pub(super) fn of(gvk: &GroupVersionKind) -> (Create, Update) {
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Namespace") => (create_namespace, keep_finalizers),
-        ("", "Pod") => (create_pod, |_, _, _| {}),
+        ("", "Pod") => (create_pod, update_pod),
         ("", "PersistentVolumeClaim") => (pending, |_, _, _| {}),
         ("", "PersistentVolume") => (create_volume, |_, _, _| {}),
-        ("", "Service") => (create_service, |_, _, _| {}),
+        ("", "Service") => (create_service, update_service),
         ("apiregistration.k8s.io", "APIService") => (create_api_service, |_, _, _| {}),
         ("apps", "DaemonSet") => (create_daemon_set, update_daemon_set),
         ("batch", "Job") => (create_job, |_, _, _| {}),
@@ -96,6 +96,15 @@ fn create_pod(object: &mut Value, _ctx: &RequestContext<'_>) {
     }
 }
 
+/// A pod never loses the tolerations that all pods get.
+fn update_pod(object: &mut Value, _old: &Value, ctx: &RequestContext<'_>) {
+    if ctx.subresource.is_none()
+        && let Some(spec) = object_at(object, "spec")
+    {
+        super::defaults::default_tolerations(spec);
+    }
+}
+
 /// Guaranteed if every container limits CPU and memory to what it requests, best effort if none asks for anything.
 pub(super) fn qos_class(pod: &Value) -> &'static str {
     let empty = Vec::new();
@@ -143,6 +152,61 @@ fn create_service(object: &mut Value, _ctx: &RequestContext<'_>) {
     let first = spec.get("clusterIP").and_then(Value::as_str).filter(|ip| !ip.is_empty()).map(str::to_owned);
     if let Some(ip) = first {
         spec.entry("clusterIPs").or_insert_with(|| json!([ip]));
+    }
+}
+
+/// What a service has been given stays with it when an update leaves it out.
+fn update_service(object: &mut Value, old: &Value, ctx: &RequestContext<'_>) {
+    let kind = |o: &Value| o["spec"].get("type").and_then(Value::as_str).unwrap_or("ClusterIP").to_owned();
+    let (new_kind, old_kind) = (kind(object), kind(old));
+    if ctx.subresource.is_some() || new_kind == "ExternalName" || old_kind == "ExternalName" {
+        return;
+    }
+    let Some(spec) = object_at(object, "spec") else { return };
+    let before = &old["spec"];
+    let absent = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => true,
+        Some(Value::String(text)) => text.is_empty(),
+        Some(Value::Array(list)) => list.is_empty(),
+        Some(other) => *other == 0,
+    };
+    let ips = (absent(spec.get("clusterIP")), absent(spec.get("clusterIPs")));
+    let keys: &[&str] = match ips {
+        (true, true) => &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"],
+        _ => &["ipFamilies", "ipFamilyPolicy"],
+    };
+    for key in keys {
+        if absent(spec.get(*key))
+            && let Some(value) = before.get(*key)
+        {
+            spec.insert((*key).to_owned(), value.clone());
+        }
+    }
+    if ips == (false, true)
+        && let Some(ip) = spec.get("clusterIP").cloned()
+    {
+        spec.insert("clusterIPs".to_owned(), json!([ip]));
+    }
+    let external = |kind: &str| matches!(kind, "NodePort" | "LoadBalancer");
+    if !external(&new_kind) || !external(&old_kind) {
+        return;
+    }
+    let key = |port: &Value| (port.get("protocol").cloned(), port.get("port").cloned());
+    let given: Vec<(Option<Value>, Value)> = before
+        .get("ports")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|port| Some((Some(json!([key(port).0, key(port).1])), port.get("nodePort")?.clone())))
+        .collect();
+    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        let name = Some(json!([key(port).0, key(port).1]));
+        if absent(port.get("nodePort"))
+            && let Some((_, number)) = given.iter().find(|(of, _)| *of == name)
+            && let Some(port) = port.as_object_mut()
+        {
+            port.insert("nodePort".to_owned(), number.clone());
+        }
     }
 }
 

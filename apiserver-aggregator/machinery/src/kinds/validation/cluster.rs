@@ -398,7 +398,7 @@ fn webhook(e: &mut FieldErrors, hook: &Value, path: &str) {
             }
             let port = int(service, "port").unwrap_or(443);
             if !(1..=65535).contains(&port) {
-                let wrong = format!("port is not valid: must be between 1 and 65535, inclusive");
+                let wrong = "port is not valid: must be between 1 and 65535, inclusive";
                 e.push(FieldError::invalid(at(&path, "port"), port, wrong));
             }
         }

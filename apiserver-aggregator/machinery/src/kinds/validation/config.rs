@@ -82,11 +82,11 @@ pub(super) fn secret(object: &Value) -> FieldErrors {
         }
     };
     match text(object, "type") {
-        "kubernetes.io/service-account-token" => {
-            if meta::annotation(object, "kubernetes.io/service-account.name").unwrap_or_default().is_empty() {
-                let path = "metadata.annotations[kubernetes.io/service-account.name]";
-                e.push(FieldError::required(path, ""));
-            }
+        "kubernetes.io/service-account-token"
+            if meta::annotation(object, "kubernetes.io/service-account.name").unwrap_or_default().is_empty() =>
+        {
+            let path = "metadata.annotations[kubernetes.io/service-account.name]";
+            e.push(FieldError::required(path, ""));
         }
         "kubernetes.io/dockercfg" => docker(&mut e, has(".dockercfg"), ".dockercfg"),
         "kubernetes.io/dockerconfigjson" => docker(&mut e, has(".dockerconfigjson"), ".dockerconfigjson"),

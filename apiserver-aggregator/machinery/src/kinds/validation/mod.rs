@@ -15,6 +15,8 @@ mod rbac;
 mod scheduling;
 mod service;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod volumes;
 mod workloads;
 

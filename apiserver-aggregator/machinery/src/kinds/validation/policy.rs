@@ -58,34 +58,37 @@ fn reference(e: &mut FieldErrors, target: &Value, path: &str, group: bool) {
 
 fn metric(e: &mut FieldErrors, metric: &Value, path: &str) {
     const TYPES: &[&str] = &["ContainerResource", "External", "Object", "Pods", "Resource"];
-    const SOURCES: &[&str] = &["object", "pods", "resource", "containerResource", "external"];
-    if text(metric, "type").is_empty() {
+    const SOURCES: &[(&str, &str)] = &[
+        ("object", "Object"),
+        ("external", "External"),
+        ("pods", "Pods"),
+        ("resource", "Resource"),
+        ("containerResource", "ContainerResource"),
+    ];
+    let kind = text(metric, "type");
+    if kind.is_empty() {
         e.push(FieldError::required(at(path, "type"), "must specify a metric source type"));
     } else {
         one_of(e, metric, "type", path, TYPES, false);
     }
-    let mut expected = "";
-    for key in SOURCES {
-        let mut title = (*key).to_owned();
-        title[..1].make_ascii_uppercase();
-        if title == text(metric, "type") {
-            expected = key;
-        }
+    let present: Vec<&str> = SOURCES.iter().map(|(key, _)| *key).filter(|key| given(metric, key).is_some()).collect();
+    for key in &present {
+        metric_source(e, metric.get(*key).unwrap_or(&Value::Null), &at(path, key), key);
     }
-    let mut sources = Vec::new();
-    for key in SOURCES {
-        if let Some(source) = given(metric, key) {
-            sources.push(*key);
-            if sources.len() > 1 {
-                e.push(FieldError::forbidden(at(path, key), "must populate the given metric source only"));
-            } else {
-                metric_source(e, source, &at(path, key), key);
-            }
+    let expected = SOURCES.iter().find(|(_, name)| *name == kind).map(|(key, _)| *key);
+    match expected {
+        Some(expected) if !present.contains(&expected) => {
+            let wrong = "must populate information for the given metric source";
+            e.push(FieldError::required(at(path, expected), wrong));
         }
+        Some(_) => {}
+        // The type is judged once more where its source is looked for.
+        None => one_of(e, metric, "type", path, TYPES, false),
     }
-    if !expected.is_empty() && !sources.contains(&expected) {
-        let wrong = "must populate information for the given metric source";
-        e.push(FieldError::required(at(path, expected), wrong));
+    if present.len() > 1 {
+        for key in present.iter().filter(|key| Some(**key) != expected) {
+            e.push(FieldError::forbidden(at(path, key), "must populate the given metric source only"));
+        }
     }
 }
 

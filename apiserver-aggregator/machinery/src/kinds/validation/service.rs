@@ -51,7 +51,7 @@ pub(super) fn service(object: &Value) -> FieldErrors {
         }
         _ => {}
     }
-    service_ports(&mut e, spec, headless);
+    service_ports(&mut e, spec);
     label_pairs(&mut e, pairs(spec, "selector"), "spec.selector");
     required_one_of(&mut e, spec, "sessionAffinity", "spec", &["ClientIP", "None"]);
     session_config(&mut e, spec);
@@ -85,7 +85,7 @@ pub(super) fn service(object: &Value) -> FieldErrors {
     e
 }
 
-fn service_ports(e: &mut FieldErrors, spec: &Value, headless: bool) {
+fn service_ports(e: &mut FieldErrors, spec: &Value) {
     let ports = list(spec, "ports");
     let mut seen: Vec<&str> = Vec::new();
     for (item, port) in each(spec, "ports", "spec") {
@@ -108,7 +108,6 @@ fn service_ports(e: &mut FieldErrors, spec: &Value, headless: bool) {
         if let Some(protocol) = given(port, "appProtocol").and_then(Value::as_str) {
             qualified(e, protocol, &at(&item, "appProtocol"));
         }
-        let _ = headless;
     }
     for (index, port) in ports.iter().enumerate() {
         let key = |p: &Value| (text(p, "protocol").to_owned(), int(p, "port"));

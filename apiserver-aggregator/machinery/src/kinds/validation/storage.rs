@@ -33,11 +33,9 @@ fn access_modes(e: &mut FieldErrors, spec: &Value, path: &str, missing: &str) {
 
 /// The spec of a claim or of a template of claims.
 pub(super) fn claim_spec(e: &mut FieldErrors, spec: &Value, path: &str) {
-    let modes = list(spec, "accessModes");
     if let Some(selector) = given(spec, "selector") {
         e.extend(selector::validate_object(selector, &at(path, "selector")));
     }
-    let _ = modes;
     access_modes(e, spec, path, "at least 1 access mode is required");
     let storage = format!("{path}.resources[storage]");
     match spec.get("resources").and_then(|r| r.get("requests")).and_then(|r| given(r, "storage")) {
