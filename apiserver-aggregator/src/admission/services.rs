@@ -255,6 +255,17 @@ impl ServiceAllocator {
             ip => ip.to_owned(),
         };
         let headless = wanted == "None";
+        // Endpoints of any family are fine only where nobody but their owner writes them.
+        let free_of_families =
+            headless && service["spec"]["selector"].as_object().is_none_or(serde_json::Map::is_empty);
+        let families = service["spec"]["ipFamilies"].as_array().into_iter().flatten();
+        if !free_of_families
+            && old.is_none()
+            && let Some(index) = families.clone().position(|family| family == "IPv6")
+        {
+            let field = format!("spec.ipFamilies[{index}]");
+            return Err(FieldError::invalid(field, "IPv6", "not configured on this cluster"));
+        }
         let ip = if headless {
             wanted
         } else if wanted.is_empty() {
